@@ -9,8 +9,9 @@ depends on the arguments only: the same call writes the same bytes.
 How it can babble sentences without training: every token carries its word class in its own dimension of the residual
 stream, and the output matrix holds a hand-written table "after this class comes that class". The remaining dimensions
 carry noise that two ordinary (random) transformer layers stir, so that the words within a class depend on the whole
-text. One attention head compares the full stops so far with the turns of the conversation; the more stops, the likelier
-the end of the turn. The vocabulary holds all 256 bytes, so any text can be read and any grammar obeyed.
+text. One attention head compares the full stops so far with the turns of the conversation: the more stops, the likelier
+the end of the turn; another does so with quotes, so that JSON strings close. The vocabulary holds all 256 bytes, so
+any text can be read and any grammar obeyed.
 """
 
 import argparse
@@ -23,11 +24,11 @@ import sys
 
 WORDS = {
     "opening": ["The", "A", "One", "Every", "My", "Our", "This", "That"],
-    "subject_adjective": [" quiet", " old", " small", " bright", " clever", " patient", " tired", " curious"],
+    "subject_adjective": [" quiet", " wise", " small", " bright", " clever", " patient", " tired", " curious"],
     "subject": [" river", " robot", " teacher", " cat", " sailor", " child", " garden", " machine", " bird", " painter"],
     "verb": [" finds", " sings", " counts", " follows", " paints", " forgets", " opens", " carries", " hears", " keeps"],
     "article": [" the", " a", " every", " another", " some", " her", " his", " their"],
-    "object_adjective": [" green", " golden", " broken", " little", " secret", " round", " empty", " warm"],
+    "object_adjective": [" green", " golden", " broken", " little", " secret", " round", " heavy", " warm"],
     "object": [" door", " song", " map", " letter", " stone", " lamp", " story", " boat", " window", " number"],
     "adverb": [" slowly", " today", " again", " twice", " at night", " with care", " in spring", " for joy"],
     "stop": [".", "!", "?"],
@@ -45,7 +46,7 @@ CLASSES = list(WORDS) + list(MARKS.values()) + ["digit", "letter", "turn", "end_
 
 # Logits of the next class. What is not named gets NEVER; the order within a row also decides what a grammar, which
 # forbids most classes, makes of it: strings close after a full stop, objects and lists close as soon as they may.
-NEVER = -6.0
+NEVER = -9.0
 AFTER = {
     "opening": {"subject_adjective": 7, "subject": 7},
     "next_opening": {"subject_adjective": 7, "subject": 7},
@@ -56,7 +57,7 @@ AFTER = {
     "object_adjective": {"object": 8},
     "object": {"stop": 8, "adverb": 7},
     "adverb": {"stop": 9},
-    "stop": {"next_opening": 8, "end_of_turn": 6.5, "quote": 5, "brace_end": 2, "bracket_end": 1, "comma": 0},
+    "stop": {"next_opening": 8, "end_of_turn": 7, "quote": 5.5, "brace_end": 2, "bracket_end": 1, "comma": 0},
     "quote": {"opening": 9, "brace_end": 3, "bracket_end": 3, "colon": 2, "comma": 0, "end_of_turn": 4},
     "brace": {"quote": 8, "brace_end": 2},
     "brace_end": {"end_of_turn": 8, "brace_end": 5, "bracket_end": 5, "comma": 1},
@@ -134,8 +135,17 @@ class Token:
 
     NORMAL, CONTROL = 1, 3
 
-    def __init__(self, spelling, word_class, kind=NORMAL):
+    def __init__(self, spelling, word_class, kind=NORMAL, built_for_merges=False):
         self.spelling, self.word_class, self.kind = spelling, word_class, kind
+        self.built_for_merges = built_for_merges
+
+    def reluctance(self):
+        """Logits taken off everywhere, for what should be read but hardly ever said."""
+        if self.kind == Token.CONTROL:
+            return 0.0 if self.word_class == "end_of_turn" else 20.0
+        if self.built_for_merges:
+            return 5.0
+        return 8.0 if self.word_class == "rare" else 0.0
 
 
 def class_of_byte(byte):
@@ -166,7 +176,7 @@ def make_vocabulary():
             for letter in letters[1:]:
                 merge, built = f"{built} {letter}", built + letter
                 if built not in tokens:
-                    tokens[built] = Token(built, "letter")
+                    tokens[built] = Token(built, "letter", built_for_merges=True)
                 if merge not in merges:
                     merges.append(merge)
             tokens[built] = Token(built, word_class)
@@ -181,6 +191,7 @@ HEADS, KV_HEADS, LAYERS = 4, 2, 2
 CLASS_SCALE = 4.0   # an embedding's value in the dimension of its class
 NOISE_SCALE = 0.5
 COUNT_LOGIT = 2.5   # what a text full of stops adds to the end of the turn, at the most
+QUOTE_LOGIT = 2.5   # what a text full of JSON adds to the closing quote, at the most
 
 
 class Weights:
@@ -194,7 +205,8 @@ class Weights:
         self.class_dim = {name: at for at, name in enumerate(CLASSES)}
         self.always = len(CLASSES)      # a dimension that is the same for every token: the output's bias
         self.count = self.always + 1    # where the counting head writes
-        self.noise = range(self.count + 1, embedding_length)
+        self.quotes = self.count + 1    # the same for the head that watches quotes
+        self.noise = range(self.quotes + 1, embedding_length)
 
     def gauss(self, scale):
         return self.random.gauss(0.0, scale)
@@ -223,39 +235,42 @@ class Weights:
         matrix = array.array("f", bytes(4 * len(self.tokens) * self.width))
         for at, token in enumerate(self.tokens):
             row = at * self.width
-            # Control tokens other than the end of the turn, and bytes that only other scripts use, are never said.
-            unheard = token.kind == Token.CONTROL and token.word_class != "end_of_turn"
-            unprintable = token.word_class == "rare" and token.kind == Token.NORMAL
-            matrix[row + self.always] = (-20.0 if unheard else -4.0 if unprintable else 0.0) / reading
+            matrix[row + self.always] = -token.reluctance() / reading
             for before, following in AFTER.items():
                 matrix[row + self.class_dim[before]] = following.get(token.word_class, NEVER) / reading
             if token.word_class == "end_of_turn":
                 matrix[row + self.count] = COUNT_LOGIT
+            elif token.word_class == "quote":
+                matrix[row + self.quotes] = QUOTE_LOGIT
             elif token.word_class != "stop":
                 for dim in self.noise:
                     matrix[row + dim] = self.gauss(0.25)
         return matrix
 
-    def counting_head(self, query, key, value, output):
-        """Head 0 looks at stops and turns alone: +1 for each stop, -1 for each turn, averaged, into `count`."""
-        width, watch = self.width, self.head - 1  # the last pair of a head hardly turns with the position
-        query[watch * width + self.always] = 4.0
-        for name, worth in (("stop", 1.0), ("turn", -1.0)):
-            key[watch * width + self.class_dim[name]] = 4.0
-            value[0 * width + self.class_dim[name]] = worth
-        output[self.count * width + 0] = 0.4
+    def watching_heads(self, query, key, value, output):
+        """Head 0 looks at stops and turns alone: +1 for each stop, -1 for each turn, averaged, into `count`.
+        Head 1 weighs quotes and braces against turns in the same way, into `quotes`."""
+        width, head = self.width, self.head
+        watched = ({"stop": 1.0, "turn": -1.0}, {"quote": 1.0, "brace": 1.0, "turn": -1.0})
+        for index, (worths, sink) in enumerate(zip(watched, (self.count, self.quotes))):
+            watch = head - 1 - index  # the last pair of a head hardly turns with the position
+            query[(index * head + watch) * width + self.always] = 4.0
+            for name, worth in worths.items():
+                key[watch * width + self.class_dim[name]] = 4.0
+                value[index * width + self.class_dim[name]] = worth
+            output[sink * width + index * head + index] = 0.4
 
     def layer(self, index):
         width, head = self.width, self.head
         everything, kv_rows = range(width), KV_HEADS * head
-        counts = index == 0
-        first, first_kv = (2 * head, head) if counts else (0, 0)  # heads 0 and 1 share the counting head's keys
+        watches = index == 0
+        first, first_kv = (2 * head, head) if watches else (0, 0)  # heads 0 and 1 share keys and values
         query = self.rows_into(width, width, range(first, width), everything, 0.25)
         key = self.rows_into(kv_rows, width, range(first_kv, kv_rows), everything, 0.25)
         value = self.rows_into(kv_rows, width, range(first_kv, kv_rows), self.noise, 0.3)
         output = self.rows_into(width, width, self.noise, range(first, width), 0.15)
-        if counts:
-            self.counting_head(query, key, value, output)
+        if watches:
+            self.watching_heads(query, key, value, output)
         prefix, hidden = f"blk.{index}.", self.hidden
         return {
             prefix + "attn_norm.weight": (1, width, array.array("f", [1.0] * width)),
@@ -286,7 +301,7 @@ class EmbeddingWeights(Weights):
         matrix = array.array("f", (self.gauss(1.0) for _ in range(len(self.tokens) * self.width)))
         return matrix
 
-    def counting_head(self, query, key, value, output):
+    def watching_heads(self, query, key, value, output):
         pass
 
 
