@@ -1,0 +1,46 @@
+// Threads for calls that block: files, DNS, libraries without an asynchronous interface.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "async/callback.hpp"
+
+namespace hearth::async {
+
+// Owned by app/; outlives all who use it. Thread: run() from any coroutine; `work` runs on a thread of the
+// pool.
+class BlockingPool {
+ public:
+  explicit BlockingPool(std::size_t threads) : pool_(threads) {}
+  ~BlockingPool() { pool_.join(); }
+
+  // `work()`'s result, or what it threw, in the awaiting coroutine. Cannot be cancelled once started.
+  template <class Work>
+  auto run(Work work) -> Task<std::invoke_result_t<Work&>> {
+    using Result = std::invoke_result_t<Work&>;
+    co_return co_await await_callback<Result>([this, work = std::move(work)](Resolver<Result> done) mutable {
+      boost::asio::post(pool_, [work = std::move(work), done = std::move(done)]() mutable {
+        try {
+          if constexpr (std::is_void_v<Result>) {
+            work();
+            done(Outcome<void>());
+          } else {
+            done(work());
+          }
+        } catch (...) {
+          done(std::unexpected(std::current_exception()));
+        }
+      });
+    });
+  }
+
+ private:
+  boost::asio::thread_pool pool_;
+};
+
+}  // namespace hearth::async

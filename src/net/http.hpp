@@ -1,0 +1,106 @@
+// HTTP in plain types: what the layers above net/ see. No Beast here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "async/task.hpp"
+
+namespace hearth::net {
+
+// Field names compare without case; order and repeats are kept.
+class Headers {
+ public:
+  using Entry = std::pair<std::string, std::string>;
+  // The first of that name, or an empty view.
+  std::string_view get(std::string_view name) const;
+  bool contains(std::string_view name) const;
+  void add(std::string name, std::string value) { entries_.emplace_back(std::move(name), std::move(value)); }
+  void set(std::string_view name, std::string value);
+  void erase(std::string_view name);
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+struct RequestHead {
+  std::string method;  // as sent: "GET"
+  std::string target;  // origin form: path and query, still encoded
+  Headers headers;
+  std::string remote_address;  // "127.0.0.1", "::1", "unix"
+  // Length of the body when announced; nullopt with chunked encoding; 0 without a body.
+  std::optional<std::uint64_t> content_length = 0;
+  bool secure = false;  // came over TLS
+
+  std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
+  std::string_view query() const {
+    const auto mark = target.find('?');
+    return mark == std::string::npos ? std::string_view() : std::string_view(target).substr(mark + 1);
+  }
+};
+
+struct ResponseHead {
+  int status = 200;
+  Headers headers;
+};
+
+// Thrown by the reading and writing sides of a connection when the other end has gone or broke the protocol.
+// A server session ends on it quietly; a client maps it to its own error.
+struct ConnectionLost : std::exception {
+  explicit ConnectionLost(std::string cause) : cause_(std::move(cause)) {}
+  const char* what() const noexcept override { return cause_.c_str(); }
+
+ private:
+  std::string cause_;
+};
+
+// Where a handler reads the request's body. `100 Continue` is sent on the first read when the client expects
+// it, so a handler that refuses by the head alone never receives the body. Thread: the session's.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  // Up to buffer.size() bytes; 0 at the end. Throws ApiError 413 beyond the limit, 408 when the sender is too
+  // slow, 400 on broken framing, ConnectionLost when the client has gone.
+  virtual Task<std::size_t> read_some(std::span<char> buffer) = 0;
+  // The whole body, at most `limit` bytes (ApiError 413 beyond, also by content_length before any byte is
+  // read).
+  virtual Task<std::string> read_all(std::size_t limit) = 0;
+};
+
+// Where a handler answers, once. Either send(), or begin() write()* end(). HEAD: the body is dropped, its
+// length kept. Every call throws ConnectionLost when the client has gone. Thread: the session's.
+class ResponseWriter {
+ public:
+  virtual ~ResponseWriter() = default;
+  virtual Task<void> send(ResponseHead head, std::string body) = 0;
+  // Chunked for HTTP/1.1, until close for HTTP/1.0. Each write() is flushed.
+  virtual Task<void> begin(ResponseHead head) = 0;
+  virtual Task<void> write(std::string_view bytes) = 0;
+  // Ends a begun body in the regular way. A handler that returns without end() has failed: the connection is
+  // cut without the last chunk, so that no client takes it for complete.
+  virtual Task<void> end() = 0;
+  virtual bool begun() const = 0;
+  // Ends when the client closes its side or the connection fails; never returns otherwise. For `producer ||
+  // closed()`: a client that leaves stops the work that only it wanted. Bytes of a pipelined next request are
+  // kept.
+  virtual Task<void> closed() = 0;
+};
+
+// Answers requests. Called on the session's executor, one request at a time per connection. What it throws is
+// logged and ends the connection (500 when nothing was written yet): the pipeline above catches its own
+// errors first.
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+  virtual Task<void> handle(const RequestHead& head, BodyReader& body, ResponseWriter& response) = 0;
+};
+
+}  // namespace hearth::net
