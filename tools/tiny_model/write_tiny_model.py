@@ -16,6 +16,7 @@ any text can be read and any grammar obeyed.
 
 import argparse
 import array
+import os
 import random
 import struct
 import sys
@@ -412,8 +413,11 @@ def parse_arguments(arguments):
 def main(arguments=None):
     options = parse_arguments(arguments)
     content = model_bytes(options)
-    with open(options.out, "wb") as file:
+    # Renamed into place: a server may have the old file mapped into its memory.
+    unfinished = f"{options.out}.{os.getpid()}"
+    with open(unfinished, "wb") as file:
         file.write(content)
+    os.replace(unfinished, options.out)
     return 0
 
 
