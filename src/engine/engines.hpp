@@ -1,0 +1,66 @@
+// The running engines: loads a model's backend on first use, keeps it while it is wanted, unloads it when
+// idle or when another needs the memory.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "async/blocking_pool.hpp"
+#include "async/runtime.hpp"
+#include "engine/backend.hpp"
+#include "engine/model.hpp"
+
+namespace hearth::engine {
+
+struct EngineSettings {
+  std::string llama_server;         // path of the program; empty = local models cannot be loaded
+  std::string run_directory;        // sockets and engine logs; mode 0700
+  std::uint64_t memory_budget = 0;  // bytes for all local engines together; 0 = half of the machine's memory
+  std::chrono::milliseconds idle_unload{15 * 60'000};  // 0 = never
+  std::chrono::milliseconds load_timeout{5 * 60'000};
+  std::chrono::milliseconds stop_grace{10'000};  // between drain, TERM and KILL
+};
+
+// Holds a loaded backend: it is neither unloaded nor evicted while a lease lives.
+class Lease {
+ public:
+  virtual ~Lease() = default;
+  virtual Backend& backend() = 0;
+};
+
+struct EngineStatus {
+  std::string model;
+  std::string state;  // unloaded | loading | ready | backing_off | stopping
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t restarts = 0;
+  std::size_t leases = 0;
+};
+
+// Owned by app/. Thread: any.
+class Engines {
+ public:
+  Engines(async::Runtime& runtime, async::BlockingPool& blocking, EngineSettings settings);
+  ~Engines();
+
+  // Waits for the load where one is needed. Throws ApiError 503 when the engine cannot be had in time, is
+  // backing off after crashes, or the memory budget cannot hold it.
+  Task<std::unique_ptr<Lease>> acquire(const Model& model, const CallContext& call);
+
+  // The model was deleted or its definition changed: its engine stops once its leases are gone.
+  void forget(std::string_view model);
+  std::vector<EngineStatus> status() const;
+
+  // Runs supervision (idle unload, health, restart) until stop(); stop() drains and ends all children.
+  Task<void> run();
+  Task<void> stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hearth::engine
