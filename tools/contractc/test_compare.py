@@ -1,0 +1,131 @@
+"""compare.py finds each kind of difference, and nothing where both sides say the same."""
+import copy
+import tempfile
+import unittest
+from pathlib import Path
+
+from compare import Comparison, compare_operations, judge
+from model import load_contract
+
+OPERATIONS = """
+operations:
+  - op: create_thing
+    http: POST /v1/things
+    summary: Makes a thing.
+    auth: key
+    query: { limit: { type: integer, min: 0, max: 9, default: 2 }, tags: [string] }
+    body: Thing
+    reply: { 200: Reply }
+"""
+SCHEMAS = """
+schemas:
+  Thing:
+    fields:
+      kind!: { enum: [a, b] }
+      size: { type: integer, min: 0, nullable: true, default: 1 }
+      inner: { type: Inner, default: null }
+      parts: { array: { union: [TextPart, ImagePart], by: type }, min: 1, max: 4 }
+      content: { union: [string, [string], [integer]], nullable: true }
+      notes: { map: string }
+      child: Thing
+  Inner: { nullable: true, fields: { on: boolean } }
+  TextPart: { fields: { type!: { const: text }, text!: string } }
+  ImagePart: { fields: { type!: { const: image }, url!: { type: string, format: uri } } }
+  Reply: { fields: { id!: string, made!: { type: integer, min: 0, format: unixtime } } }
+  ErrorResponse: { fields: { error!: { fields: { message!: string } } } }
+"""
+
+
+def description():
+    def record(properties, required=()):
+        return {"type": "object", "properties": properties, "required": list(required)}
+
+    string, ref = {"type": "string"}, (lambda name, **more: {"$ref": f"#/components/schemas/{name}", **more})
+    thing = {"allOf": [
+        record({"kind": {"type": "string", "enum": ["b", "a"]},
+                "size": {"type": "integer", "minimum": 0, "nullable": True, "default": 1}, "inner": ref("Inner")}, ["kind"]),
+        record({"parts": {"type": "array", "minItems": 1, "maxItems": 4,
+                          "items": {"oneOf": [ref("ImagePart"), ref("TextPart")]}},
+                "content": {"nullable": True, "oneOf": [string, {"type": "array", "items": {"type": "integer"}},
+                                                        {"type": "array", "items": string}]},
+                "notes": {"type": "object", "additionalProperties": string}, "child": ref("Thing")})]}
+    constant = (lambda value: {"type": "string", "enum": [value]})
+    schemas = {
+        "Thing": thing,
+        "Inner": {**record({"on": {"type": "boolean"}}), "nullable": True, "default": None},
+        "TextPart": record({"type": constant("text"), "text": string}, ["type", "text"]),
+        "ImagePart": record({"type": constant("image"), "url": {"type": "string", "format": "uri"}}, ["type", "url"]),
+        "Reply": record({"id": string, "made": {"type": "integer"}}, ["id", "made"]),
+        "ErrorResponse": record({"error": record({"message": string}, ["message"])}, ["error"]),
+    }
+    operation = {
+        "parameters": [
+            {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 9, "default": 2}},
+            {"name": "tags[]", "in": "query", "schema": {"type": "array", "items": string}}],
+        "requestBody": {"content": {"application/json": {"schema": ref("Thing")}}},
+        "responses": {"200": {"content": {"application/json": {"schema": ref("Reply")}}}}}
+    return {"paths": {"/things": {"post": operation}}, "components": {"schemas": schemas}}
+
+
+class CompareTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            for kind, text in (("operations", OPERATIONS), ("schemas", SCHEMAS)):
+                path = Path(folder, kind, "things.yaml")
+                path.parent.mkdir()
+                path.write_text(text, encoding="utf-8")
+            cls.contract, problems = load_contract(Path(folder))
+        assert not problems.items, problems.items
+
+    def found(self, change):
+        document = copy.deepcopy(description())
+        change(document, document["components"]["schemas"], document["paths"]["/things"]["post"])
+        comparison = Comparison()
+        compare_operations(self.contract, document, comparison)
+        return comparison.found
+
+    def test_equal_sides_have_no_difference(self):
+        self.assertEqual(self.found(lambda document, schemas, operation: None), {})
+
+    def test_each_kind_of_difference_is_found(self):
+        first = (lambda schemas: schemas["Thing"]["allOf"][0]["properties"])
+        second = (lambda schemas: schemas["Thing"]["allOf"][1]["properties"])
+        cases = {
+            ("POST /v1/things", "operation"): lambda d, s, o: d["paths"].update({"/other": d["paths"].pop("/things")}),
+            ("create_thing", "status"): lambda d, s, o: o["responses"].update({"201": o["responses"].pop("200")}),
+            ("create_thing?tags", "query"): lambda d, s, o: o["parameters"].pop(),
+            ("create_thing?limit", "min"): lambda d, s, o: o["parameters"][0]["schema"].pop("minimum"),
+            ("create_thing", "body"): lambda d, s, o: o.pop("requestBody"),
+            ("Thing.kind", "enum"): lambda d, s, o: first(s)["kind"]["enum"].append("c"),
+            ("Thing.kind", "required"): lambda d, s, o: s["Thing"]["allOf"][0]["required"].clear(),
+            ("Thing.size", "type"): lambda d, s, o: first(s)["size"].update(type="number"),
+            ("Thing.size", "max"): lambda d, s, o: first(s)["size"].update(maximum=7),
+            ("Thing.size", "nullable"): lambda d, s, o: first(s)["size"].pop("nullable"),
+            ("Thing.size", "default"): lambda d, s, o: first(s)["size"].update(default=True),
+            ("Thing.size", "deprecated"): lambda d, s, o: first(s)["size"].update(deprecated=True),
+            ("Thing.more", "field"): lambda d, s, o: first(s).update(more={"type": "string"}),
+            ("Thing.parts", "max"): lambda d, s, o: second(s)["parts"].update(maxItems=5),
+            ("Thing.parts[]|text", "arm"): lambda d, s, o: second(s)["parts"]["items"]["oneOf"].pop(),
+            ("ImagePart.url", "format"): lambda d, s, o: s["ImagePart"]["properties"]["url"].pop("format"),
+            ("Thing.content|array of string", "arm"): lambda d, s, o: second(s)["content"]["oneOf"].pop(),
+            ("Thing.notes{}", "type"): lambda d, s, o: second(s)["notes"].update(additionalProperties={"type": "integer"}),
+            ("Inner.on", "field"): lambda d, s, o: s["Inner"]["properties"].clear(),
+            ("Reply.made", "required"): lambda d, s, o: s["Reply"]["required"].pop(),
+            ("ErrorResponse.error.message", "type"):
+                lambda d, s, o: s["ErrorResponse"]["properties"]["error"]["properties"]["message"].update(type="integer"),
+        }
+        for key, change in cases.items():
+            with self.subTest(key):
+                self.assertIn(key, self.found(change))
+
+    def test_a_difference_must_be_listed_and_a_listed_one_must_exist(self):
+        found = {("Thing.size", "max"): (None, 7)}
+        self.assertEqual(judge(found, {("Thing.size", "max"): (None, 7)}), [])
+        self.assertEqual(len(judge(found, {})), 1)
+        self.assertEqual(len(judge(found, {("Thing.size", "max"): (None, 8)})), 1)
+        self.assertEqual(len(judge({}, {("Thing.size", "max"): (None, 7)})), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
