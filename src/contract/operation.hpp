@@ -1,0 +1,64 @@
+// One operation of the API as the contract declares it: everything the pipeline needs to know before and
+// after the handler. The table is generated; `operation(id)` and the router lead to its entries, which live
+// for ever.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace hearth::contract {
+
+// The enumerators are generated: "contract/operations.hpp". The values index `operations()`.
+enum class OperationId : std::uint16_t;
+
+// A schema or a nameless type inside one. The names are generated: "contract/schemas.hpp".
+enum class SchemaId : std::uint16_t;
+inline constexpr SchemaId no_schema{0xFFFF};
+
+enum class Auth : std::uint8_t { none, key, admin_key, ephemeral };
+enum class OperationStatus : std::uint8_t { implemented, planned };
+enum class BodyKind : std::uint8_t { none, json, multipart };
+enum class ReplyKind : std::uint8_t { empty, json, text, bytes };
+enum class StreamEnd : std::uint8_t { none, done };  // done: a last "data: [DONE]"
+
+struct ReplyForm {
+  int status;
+  ReplyKind kind;
+  SchemaId schema;
+};
+
+struct EventForm {
+  std::string_view name;  // "" = data without an event name
+  SchemaId schema;
+};
+
+struct Operation {
+  OperationId id;
+  std::string_view name;   // "create_chat_completion"; also the label in logs and metrics
+  std::string_view group;  // "chat_completions": the contract's file
+  std::string_view method;
+  std::string_view path;  // "/v1/chat/completions/{completion_id}"
+  Auth auth;
+  OperationStatus status;
+  BodyKind body_kind;
+  SchemaId body;
+  std::size_t body_limit;       // bytes
+  std::uint32_t memory_factor;  // bytes of memory a byte of body may cost; admission counts with it
+  SchemaId path_fields;         // an object type: one field per {parameter}, in the route's order
+  SchemaId query_fields;        // an object type
+  std::span<const ReplyForm> replies;
+  std::span<const EventForm> events;
+  StreamEnd stream_end;
+  std::span<const std::string_view> path_names;  // the {parameters}, in the route's order
+  std::span<const std::string_view> errors;      // codes beyond those that every operation can answer
+};
+
+std::span<const Operation> operations();
+const Operation& operation(OperationId id);
+// nullptr when the operation has no reply of this status.
+const ReplyForm* find_reply_form(const Operation& operation, int status);
+const EventForm* find_event_form(const Operation& operation, std::string_view event);
+
+}  // namespace hearth::contract

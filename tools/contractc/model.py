@@ -1,0 +1,536 @@
+"""The contract in memory: loads the YAML of contract/, checks it, and names each fault by file and line.
+
+The language is defined in contract/README.md. Everything else in this folder reads the `Contract` made here.
+"""
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from yaml_source import Map, Problems, Seq, load
+
+PRIMITIVES = ("string", "integer", "number", "boolean", "any", "object", "null")
+FORMATS = ("unixtime", "uri", "base64", "binary")
+AUTHS = ("key", "admin_key", "ephemeral", "none")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ERROR_SCHEMA = "ErrorResponse"  # the body of every error; checked by the gate, shown in the export
+
+_ANNOTATIONS = {"doc", "deprecated", "ignored", "requires", "secret", "default", "nullable"}
+_FORM_KEYS = {
+    "type": {"min", "max", "pattern", "enum", "format", "open_enum"},
+    "const": set(),
+    "enum": {"open_enum"},
+    "array": {"min", "max"},
+    "map": {"min", "max", "key_max"},
+    "fields": {"extends", "extra"},
+    "union": {"by"},
+}
+_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "status", "path", "query", "body", "multipart", "body_limit",
+                   "memory", "reply", "events", "errors", "deprecated"}
+_SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SCHEMA_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
+_SIZE = re.compile(r"([0-9]+) ?(KiB|MiB|GiB|KB|MB|GB|B)?\Z")
+_UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_ABSENT = object()
+
+
+@dataclass
+class Field:
+    name: str
+    required: bool
+    type: "Type"
+    where: str
+
+
+@dataclass
+class Type:
+    """One type expression. `form` is a primitive, or ref, const, enum, array, map, fields, union."""
+    form: str
+    where: str
+    name: str = ""                                  # ref: the schema
+    item: "Type" = None                             # array, map
+    fields: list = field(default_factory=list)      # fields
+    extends: list = field(default_factory=list)
+    extra: "Type" = None
+    arms: list = field(default_factory=list)        # union
+    by: str = ""
+    values: list = field(default_factory=list)      # const, enum, or the enum of a constrained type
+    open_enum: bool = False
+    min: float = None
+    max: float = None
+    key_max: int = None
+    pattern: str = ""
+    format: str = ""
+    nullable: bool = False
+    default: object = _ABSENT
+    doc: str = ""
+    deprecated: bool = False
+    ignored: bool = False
+    secret: bool = False
+    requires: str = ""
+
+    @property
+    def has_default(self):
+        return self.default is not _ABSENT
+
+
+@dataclass
+class Reply:
+    status: int
+    kind: str       # json, bytes, text, empty
+    schema: str
+
+
+@dataclass
+class Operation:
+    name: str
+    group: str
+    method: str
+    path: str
+    where: str
+    summary: str = ""
+    auth: str = ""
+    planned: bool = False
+    deprecated: bool = False
+    path_fields: list = field(default_factory=list)
+    query_fields: list = field(default_factory=list)
+    body_kind: str = "none"      # none, json, multipart
+    body: str = ""
+    body_limit: int = 1 << 20
+    memory: int = 4
+    replies: list = field(default_factory=list)
+    events: dict = field(default_factory=dict)      # event name → schema
+    ends_with_done: bool = False
+    errors: list = field(default_factory=list)
+
+
+@dataclass
+class Contract:
+    operations: list
+    schemas: dict       # name → Type, in file order
+    groups: list        # file stems of operations/, sorted
+
+    def fields_of(self, type_, seen=()):
+        """All fields of an object type, inherited ones first; a redeclared one keeps its base's place."""
+        merged = {}
+        for base in type_.extends:
+            if base in seen:
+                continue
+            for inherited in self.fields_of(self.schemas[base], seen + (base,)):
+                merged[inherited.name] = inherited
+        for own in type_.fields:
+            merged[own.name] = own
+        return list(merged.values())
+
+    def extra_of(self, type_, seen=()):
+        """What members beyond the fields may be, inherited where not said; None when there may be none."""
+        if type_.extra is not None:
+            return type_.extra
+        for base in type_.extends:
+            if base not in seen:
+                inherited = self.extra_of(self.schemas[base], seen + (base,))
+                if inherited is not None:
+                    return inherited
+        return None
+
+    def resolve(self, type_):
+        """Follows references: the type itself with the constraints written along the way laid over it."""
+        if type_.form != "ref":
+            return type_
+        target = self.resolve(self.schemas[type_.name])
+        changes = {"nullable": target.nullable or type_.nullable}
+        for key in ("min", "max", "pattern", "format", "key_max"):
+            if getattr(type_, key) not in (None, ""):
+                changes[key] = getattr(type_, key)
+        if type_.values:
+            changes["values"], changes["open_enum"] = type_.values, type_.open_enum
+        if type_.has_default:
+            changes["default"] = type_.default
+        return replace(target, **changes)
+
+
+def load_contract(folder: Path):
+    """Reads and checks the contract below `folder`. Returns it with the problems found (it is whole when there are none)."""
+    problems = Problems()
+    reader = _Reader(problems)
+    shown_root = folder.name
+    for kind in ("schemas", "operations"):
+        for path in sorted((folder / kind).glob("*.yaml")):
+            shown = f"{shown_root}/{kind}/{path.name}"
+            document = load(path, shown, problems)
+            if document is None:
+                continue
+            if not isinstance(document, Map):
+                problems.add(f"{shown}:1", "the file must be a mapping")
+                continue
+            reader.known(document, {kind}, "a contract file")
+            if kind == "schemas":
+                reader.read_schemas(document.get("schemas"), document.at("schemas"))
+            else:
+                reader.read_operations(document.get("operations"), document.at("operations"), path.stem)
+    contract = Contract(reader.operations, reader.schemas, sorted({op.group for op in reader.operations}))
+    _Checker(contract, problems).run()
+    return contract, problems
+
+
+class _Reader:
+    """YAML → dataclasses. Names are resolved later, by the checker."""
+
+    def __init__(self, problems):
+        self.problems = problems
+        self.schemas = {}
+        self.operations = []
+        self._operation_places = {}
+
+    def known(self, mapping, allowed, what):
+        for key in mapping:
+            if key not in allowed:
+                self.problems.add(mapping.at(key), f"'{key}' is not known in {what}")
+
+    def read_schemas(self, mapping, where):
+        if not isinstance(mapping, Map):
+            self.problems.add(where, "'schemas' must be a mapping")
+            return
+        for name, value in mapping.items():
+            place = mapping.at(name)
+            if not isinstance(name, str) or not _SCHEMA_NAME.match(name):
+                self.problems.add(place, f"'{name}' is not a schema name (PascalCase)")
+            elif name in self.schemas:
+                self.problems.add(place, f"schema '{name}' is already at {self.schemas[name].where}")
+            else:
+                self.schemas[name] = replace(self.read_type(value, place), where=place)
+
+    def read_fields(self, mapping, where):
+        if not isinstance(mapping, Map):
+            self.problems.add(where, "a field list must be a mapping")
+            return []
+        fields = []
+        for key, value in mapping.items():
+            place = mapping.at(key)
+            if key is None or isinstance(key, bool):
+                key = {None: "null", True: "true", False: "false"}[key]
+            key = str(key)
+            required = key.endswith("!")
+            name = key[:-1] if required else key
+            if not name or any(ord(c) <= 32 for c in name):
+                self.problems.add(place, f"'{key}' is not a field name")
+                continue
+            if any(f.name == name for f in fields):
+                self.problems.add(place, f"field '{name}' is written twice")
+                continue
+            fields.append(Field(name, required, self.read_type(value, place), place))
+        return fields
+
+    def read_type(self, value, where):
+        if value is None:
+            return Type("null", where)
+        if isinstance(value, str):
+            nullable = value.endswith("?")
+            word = value[:-1] if nullable else value
+            if word in PRIMITIVES:
+                return Type(word, where, nullable=nullable)
+            if _SCHEMA_NAME.match(word):
+                return Type("ref", where, name=word, nullable=nullable)
+            self.problems.add(where, f"'{value}' is not a type")
+            return Type("any", where)
+        if isinstance(value, Seq):
+            if len(value) != 1:
+                self.problems.add(where, "an array type holds exactly one type: [T]")
+                return Type("any", where)
+            return Type("array", where, item=self.read_type(value[0], value.where))
+        if isinstance(value, Map):
+            return self._read_mapping(value, where)
+        self.problems.add(where, f"'{value}' is not a type")
+        return Type("any", where)
+
+    def _read_mapping(self, value, where):
+        forms = [form for form in ("type", "const", "array", "map", "fields", "union") if form in value]
+        if not forms and "enum" in value:
+            forms = ["enum"]
+        if not forms and ("extends" in value or "extra" in value):
+            forms = ["fields"]
+        if len(forms) != 1:
+            self.problems.add(where, "a type has exactly one of: type, const, enum, array, map, fields, union")
+            return Type("any", where)
+        form = forms[0]
+        self.known(value, _ANNOTATIONS | _FORM_KEYS[form] | {form}, f"a type written with '{form}'")
+        result = self._read_form(form, value, where)
+        for key in ("min", "max", "key_max"):
+            if key in value:
+                if isinstance(value[key], (int, float)) and not isinstance(value[key], bool):
+                    setattr(result, key, value[key])
+                else:
+                    self.problems.add(value.at(key), f"'{key}' must be a number")
+        for key in ("doc", "requires", "pattern", "format"):
+            if key in value:
+                if isinstance(value[key], str):
+                    setattr(result, key, value[key])
+                else:
+                    self.problems.add(value.at(key), f"'{key}' must be text")
+        for key in ("deprecated", "ignored", "secret", "open_enum", "nullable"):
+            if key in value:
+                if isinstance(value[key], bool):
+                    setattr(result, key, value[key] or getattr(result, key))
+                else:
+                    self.problems.add(value.at(key), f"'{key}' must be true or false")
+        if "default" in value:
+            result.default = value["default"]
+        if result.format and result.format not in FORMATS:
+            self.problems.add(value.at("format"), f"'{result.format}' is not a format ({', '.join(FORMATS)})")
+        return result
+
+    def _read_form(self, form, value, where):
+        inner, place = value.get(form), value.at(form)
+        if form == "type":
+            result = replace(self.read_type(inner, place), where=where)
+            if "enum" in value:
+                result.values = self._read_values(value["enum"], value.at("enum"))
+            return result
+        if form == "const":
+            return Type("const", where, values=[inner])
+        if form == "enum":
+            return Type("enum", where, values=self._read_values(inner, place))
+        if form in ("array", "map"):
+            return Type(form, where, item=self.read_type(inner, place))
+        if form == "fields":
+            result = Type("fields", where)
+            if "fields" in value and inner is not None:
+                result.fields = self.read_fields(inner, place)
+            extends = value.get("extends", [])
+            if isinstance(extends, str):
+                extends = [extends]
+            if not isinstance(extends, list) or not all(isinstance(base, str) for base in extends):
+                self.problems.add(value.at("extends"), "'extends' must be a list of schema names")
+                extends = []
+            result.extends = list(extends)
+            if "extra" in value:
+                result.extra = self.read_type(value["extra"], value.at("extra"))
+            return result
+        if not isinstance(inner, Seq) or not inner:
+            self.problems.add(place, "'union' must be a list of types")
+            return Type("any", where)
+        by = value.get("by", "")
+        if not isinstance(by, str):
+            self.problems.add(value.at("by"), "'by' must be a field name")
+            by = ""
+        return Type("union", where, arms=[self.read_type(arm, inner.where) for arm in inner], by=by)
+
+    def _read_values(self, values, where):
+        if not isinstance(values, Seq) or not values:
+            self.problems.add(where, "'enum' must be a list of values")
+            return []
+        if any(isinstance(v, (Map, Seq)) for v in values) or len(set(map(repr, values))) != len(values):
+            self.problems.add(where, "the values of 'enum' must be different words or numbers")
+            return []
+        return list(values)
+
+    def read_operations(self, entries, where, group):
+        if not isinstance(entries, Seq):
+            self.problems.add(where, "'operations' must be a list")
+            return
+        for entry in entries:
+            if isinstance(entry, Map):
+                self._read_operation(entry, group)
+            else:
+                self.problems.add(where, "an operation must be a mapping")
+
+    def _read_operation(self, entry, group):
+        self.known(entry, _OPERATION_KEYS, "an operation")
+        name, http = entry.get("op"), entry.get("http")
+        if not isinstance(name, str) or not _SNAKE.match(name):
+            self.problems.add(entry.where, "'op' must be a snake_case name")
+            return
+        if name in self._operation_places:
+            self.problems.add(entry.at("op"), f"operation '{name}' is already at {self._operation_places[name]}")
+            return
+        method, _, path = http.partition(" ") if isinstance(http, str) else ("", "", "")
+        if method not in METHODS or not path.startswith("/") or " " in path:
+            self.problems.add(entry.at("http"), f"'http' of {name} must be METHOD /path")
+            return
+        self._operation_places[name] = entry.at("op")
+        operation = Operation(name, group, method, path, entry.at("op"))
+        operation.summary = entry.get("summary") or ""
+        if not operation.summary:
+            self.problems.add(entry.where, f"{name} has no 'summary'")
+        operation.auth = entry.get("auth")
+        if operation.auth not in AUTHS:
+            self.problems.add(entry.at("auth"), f"{name} must spell out 'auth': {', '.join(AUTHS)}")
+            operation.auth = "key"
+        if entry.get("status", "planned") != "planned":
+            self.problems.add(entry.at("status"), "'status' is 'planned' or left out")
+        operation.planned = "status" in entry
+        operation.deprecated = entry.get("deprecated") is True
+        if "path" in entry:
+            operation.path_fields = [replace(f, required=True) for f in self.read_fields(entry["path"], entry.at("path"))]
+        if "query" in entry:
+            operation.query_fields = self.read_fields(entry["query"], entry.at("query"))
+        self._read_body(entry, operation)
+        self._read_replies(entry, operation)
+        errors = entry.get("errors", [])
+        if isinstance(errors, list) and all(isinstance(code, str) and _SNAKE.match(code) for code in errors):
+            operation.errors = list(errors)
+        else:
+            self.problems.add(entry.at("errors"), "'errors' must be a list of codes")
+        self.operations.append(operation)
+
+    def _read_body(self, entry, operation):
+        if "body" in entry and "multipart" in entry:
+            self.problems.add(entry.at("multipart"), f"{operation.name} has 'body' and 'multipart'; one is allowed")
+        for key, kind in (("body", "json"), ("multipart", "multipart")):
+            if key in entry:
+                operation.body_kind, operation.body = kind, str(entry[key])
+        if "body_limit" in entry:
+            match = _SIZE.match(str(entry["body_limit"]))
+            if match:
+                operation.body_limit = int(match[1]) * _UNITS[match[2]]
+            else:
+                self.problems.add(entry.at("body_limit"), "'body_limit' must be a size such as 4MiB")
+        if "memory" in entry:
+            if isinstance(entry["memory"], int) and 1 <= entry["memory"] <= 64:
+                operation.memory = entry["memory"]
+            else:
+                self.problems.add(entry.at("memory"), "'memory' must be a whole number from 1 to 64")
+
+    def _read_replies(self, entry, operation):
+        replies = entry.get("reply")
+        if replies is None:
+            replies = Map(entry.where)
+        if not isinstance(replies, Map):
+            self.problems.add(entry.at("reply"), "'reply' maps a status to a schema")
+            replies = Map(entry.where)
+        for status, value in replies.items():
+            if not isinstance(status, int) or not 200 <= status <= 299:
+                self.problems.add(replies.at(status), f"'{status}' is not a status of success")
+                continue
+            for word in value if isinstance(value, Seq) else [value]:
+                if word in ("bytes", "text") or word is None:
+                    operation.replies.append(Reply(status, word or "empty", ""))
+                else:
+                    operation.replies.append(Reply(status, "json", str(word)))
+        if not operation.planned and not operation.replies:
+            self.problems.add(entry.where, f"{operation.name} is implemented but has no 'reply'")
+        events = entry.get("events")
+        if events is None:
+            return
+        if not isinstance(events, Map):
+            self.problems.add(entry.at("events"), "'events' maps an event's name to a schema")
+            return
+        for name, schema in events.items():
+            if name == "end":
+                operation.ends_with_done = schema == "done"
+                if schema != "done":
+                    self.problems.add(events.at(name), "'end' can only be 'done'")
+            else:
+                operation.events[name or ""] = str(schema)
+
+
+class _Checker:
+    """What can only be judged with every file read: names, routes, defaults, discriminators."""
+
+    def __init__(self, contract, problems):
+        self.contract = contract
+        self.problems = problems
+
+    def run(self):
+        for name, type_ in self.contract.schemas.items():
+            self._check_type(type_)
+            self._check_cycle(name)
+        for operation in self.contract.operations:
+            self._check_operation(operation)
+        self._check_routes()
+
+    def _need(self, name, where):
+        if name != "any" and name not in self.contract.schemas:
+            self.problems.add(where, f"there is no schema '{name}'")
+            self.contract.schemas.setdefault(name, Type("any", where))  # so that one fault is named once
+
+    def _check_cycle(self, name):
+        """A schema that is only another name for itself, or inherits from itself, has no meaning."""
+        for pick in (lambda t: [t.name] if t.form == "ref" else [], lambda t: t.extends):
+            queue, seen = list(pick(self.contract.schemas[name])), set()
+            while queue:
+                current = queue.pop()
+                if current == name:
+                    self.problems.add(self.contract.schemas[name].where, f"schema '{name}' is defined by itself")
+                    self.contract.schemas[name] = Type("any", self.contract.schemas[name].where)
+                    return
+                if current not in seen and current in self.contract.schemas:
+                    seen.add(current)
+                    queue += pick(self.contract.schemas[current])
+
+    def _check_type(self, type_):
+        if type_.form == "ref":
+            self._need(type_.name, type_.where)
+        for base in list(type_.extends):
+            if base not in self.contract.schemas or self.contract.schemas[base].form != "fields":
+                self.problems.add(type_.where, f"'extends' names '{base}', which is not an object schema")
+                type_.extends.remove(base)
+        for inner in [type_.item, type_.extra, *type_.arms]:
+            if inner is not None:
+                self._check_type(inner)
+        self._check_fields(type_)
+        if type_.min is not None and type_.max is not None and type_.min > type_.max:
+            self.problems.add(type_.where, f"min {type_.min} is above max {type_.max}")
+        if type_.open_enum and not type_.values:
+            self.problems.add(type_.where, "'open_enum' without 'enum'")
+
+    def _check_fields(self, type_):
+        for own in type_.fields:
+            self._check_type(own.type)
+            if own.type.requires and all(f.name != own.type.requires for f in self.contract.fields_of(type_)):
+                self.problems.add(own.where, f"'{own.name}' requires '{own.type.requires}', which is not a field here")
+            if own.required and own.type.has_default:
+                self.problems.add(own.where, f"'{own.name}' is required, so its default can never be used")
+
+    def _check_operation(self, operation):
+        names = re.findall(r"\{([^}/]*)\}", operation.path)
+        declared = [f.name for f in operation.path_fields]
+        for name in names:
+            if name not in declared:
+                self.problems.add(operation.where, f"{operation.name}: path parameter '{name}' is not declared in 'path'")
+        for name in declared:
+            if name not in names:
+                self.problems.add(operation.where, f"{operation.name}: 'path' declares '{name}', which the route lacks")
+        for segment in operation.path.split("/")[1:]:
+            if not re.match(r"([A-Za-z0-9_.-]+|\{[a-z][a-z0-9_]*\})\Z", segment):
+                self.problems.add(operation.where, f"{operation.name}: '{segment}' is not a route segment")
+        holder = Type("fields", operation.where, fields=operation.path_fields + operation.query_fields)
+        self._check_fields(holder)
+        if operation.body:
+            self._need(operation.body, operation.where)
+        for reply in operation.replies:
+            if reply.kind == "json":
+                self._need(reply.schema, operation.where)
+        for schema in operation.events.values():
+            self._need(schema, operation.where)
+
+    def _check_routes(self):
+        seen = {}
+        for operation in self.contract.operations:
+            key = (operation.method, re.sub(r"\{[^}]*\}", "{}", operation.path))
+            if key in seen:
+                self.problems.add(operation.where, f"{operation.name} has the same route as {seen[key]}")
+            seen.setdefault(key, operation.name)
+
+
+def unused_schemas(contract):
+    """Schemas that no operation reaches: dead weight, which `contractc check` refuses."""
+    reached, queue = set(), [ERROR_SCHEMA] if ERROR_SCHEMA in contract.schemas else []
+    for op in contract.operations:
+        queue += [op.body] if op.body else []
+        queue += [r.schema for r in op.replies if r.kind == "json"] + list(op.events.values())
+        queue += [n for f in op.path_fields + op.query_fields for n in names_in(f.type)]
+    while queue:
+        name = queue.pop()
+        if name not in reached and name in contract.schemas:
+            reached.add(name)
+            queue += names_in(contract.schemas[name])
+    return [name for name in contract.schemas if name not in reached]
+
+
+def names_in(type_):
+    """The schema names that a type mentions."""
+    found = ([type_.name] if type_.form == "ref" else []) + list(type_.extends)
+    for inner in [type_.item, type_.extra, *type_.arms, *[f.type for f in type_.fields]]:
+        if inner is not None:
+            found += names_in(inner)
+    return found
