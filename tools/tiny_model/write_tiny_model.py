@@ -58,16 +58,16 @@ AFTER = {
     "object_adjective": {"object": 8},
     "object": {"stop": 8, "adverb": 7},
     "adverb": {"stop": 9},
-    "stop": {"next_opening": 8, "end_of_turn": 7, "quote": 5.5, "brace_end": 2, "bracket_end": 1, "comma": 0},
+    "stop": {"next_opening": 8, "end_of_turn": 7, "quote": 7, "brace_end": 2, "bracket_end": 1, "comma": 0},
     "quote": {"opening": 9, "brace_end": 3, "bracket_end": 3, "colon": 2, "comma": 0, "end_of_turn": 4},
-    "brace": {"quote": 8, "brace_end": 2},
+    "brace": {"quote": 12, "brace_end": 0},
     "brace_end": {"end_of_turn": 8, "brace_end": 5, "bracket_end": 5, "comma": 1},
-    "bracket": {"quote": 8, "digit": 4, "brace": 4, "bracket_end": 1},
+    "bracket": {"quote": 11, "digit": 4, "brace": 4, "bracket_end": 1},
     "bracket_end": {"end_of_turn": 8, "brace_end": 5, "bracket_end": 5, "comma": 1},
-    "comma": {"quote": 8, "article": 4, "digit": 3},
-    "colon": {"quote": 8, "digit": 5, "brace": 3, "bracket": 3, "article": 3},
+    "comma": {"quote": 11, "article": 4, "digit": 3},
+    "colon": {"quote": 11, "digit": 5, "brace": 3, "bracket": 3, "article": 3},
     "newline": {"opening": 9, "brace": 4, "bracket": 3, "end_of_turn": 0},
-    "digit": {"brace_end": 6, "bracket_end": 6, "stop": 3, "comma": 4, "end_of_turn": 6, "digit": 2, "verb": 4},
+    "digit": {"brace_end": 6, "bracket_end": 6, "stop": 3, "comma": 4, "end_of_turn": 6, "digit": 1, "verb": 7},
     "letter": {"verb": 6, "stop": 3, "comma": 1, "quote": 2, "letter": 0, "end_of_turn": 2},
     "turn": {"opening": 8, "letter": -2},
     "end_of_turn": {"opening": 6, "newline": 5},
@@ -191,8 +191,11 @@ def make_vocabulary():
 HEADS, KV_HEADS, LAYERS = 4, 2, 2
 CLASS_SCALE = 4.0   # an embedding's value in the dimension of its class
 NOISE_SCALE = 0.5
+NOISE_VARIANCE = 0.8  # of the same dimensions after the two layers
+WORD_SCALE = 0.2     # how much the noise decides between the words of a class
+WATCH_SCALE = 1.3   # how sharply the watching heads see only what they watch; sharper, they would see one token alone
 COUNT_LOGIT = 2.5   # what a text full of stops adds to the end of the turn, at the most
-QUOTE_LOGIT = 2.5   # what a text full of JSON adds to the closing quote, at the most
+QUOTE_LOGIT = 2.0   # what a text full of JSON adds to the closing quote, at the most
 
 
 class Weights:
@@ -232,7 +235,7 @@ class Weights:
 
     def output(self):
         # After the final norm a class dimension holds about `reading`; dividing by it turns the table into logits.
-        reading = CLASS_SCALE / (((2 * CLASS_SCALE**2 + len(self.noise) * 0.4) / self.width) ** 0.5)
+        reading = CLASS_SCALE / (((2 * CLASS_SCALE**2 + len(self.noise) * NOISE_VARIANCE) / self.width) ** 0.5)
         matrix = array.array("f", bytes(4 * len(self.tokens) * self.width))
         for at, token in enumerate(self.tokens):
             row = at * self.width
@@ -242,10 +245,11 @@ class Weights:
             if token.word_class == "end_of_turn":
                 matrix[row + self.count] = COUNT_LOGIT
             elif token.word_class == "quote":
+                matrix[row + self.count] = COUNT_LOGIT
                 matrix[row + self.quotes] = QUOTE_LOGIT
             elif token.word_class != "stop":
                 for dim in self.noise:
-                    matrix[row + dim] = self.gauss(0.25)
+                    matrix[row + dim] = self.gauss(WORD_SCALE)
         return matrix
 
     def watching_heads(self, query, key, value, output):
@@ -255,9 +259,9 @@ class Weights:
         watched = ({"stop": 1.0, "turn": -1.0}, {"quote": 1.0, "brace": 1.0, "turn": -1.0})
         for index, (worths, sink) in enumerate(zip(watched, (self.count, self.quotes))):
             watch = head - 1 - index  # the last pair of a head hardly turns with the position
-            query[(index * head + watch) * width + self.always] = 4.0
+            query[(index * head + watch) * width + self.always] = WATCH_SCALE
             for name, worth in worths.items():
-                key[watch * width + self.class_dim[name]] = 4.0
+                key[watch * width + self.class_dim[name]] = WATCH_SCALE
                 value[index * width + self.class_dim[name]] = worth
             output[sink * width + index * head + index] = 0.4
 
@@ -269,7 +273,7 @@ class Weights:
         query = self.rows_into(width, width, range(first, width), everything, 0.25)
         key = self.rows_into(kv_rows, width, range(first_kv, kv_rows), everything, 0.25)
         value = self.rows_into(kv_rows, width, range(first_kv, kv_rows), self.noise, 0.3)
-        output = self.rows_into(width, width, self.noise, range(first, width), 0.15)
+        output = self.rows_into(width, width, self.noise, range(first, width), 0.05)
         if watches:
             self.watching_heads(query, key, value, output)
         prefix, hidden = f"blk.{index}.", self.hidden
@@ -282,7 +286,7 @@ class Weights:
             prefix + "ffn_norm.weight": (1, width, array.array("f", [1.0] * width)),
             prefix + "ffn_gate.weight": (hidden, width, self.rows_into(hidden, width, range(hidden), everything, 0.15)),
             prefix + "ffn_up.weight": (hidden, width, self.rows_into(hidden, width, range(hidden), self.noise, 0.15)),
-            prefix + "ffn_down.weight": (width, hidden, self.rows_into(width, hidden, self.noise, range(hidden), 0.08)),
+            prefix + "ffn_down.weight": (width, hidden, self.rows_into(width, hidden, self.noise, range(hidden), 0.05)),
         }
 
     def all(self):
