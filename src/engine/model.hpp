@@ -25,14 +25,18 @@ struct LlamaSpec {
   std::uint32_t threads = 0;           // 0 = the machine's cores
   std::string chat_template;           // Jinja; empty = the file's own
   std::vector<std::string> arguments;  // passed to llama-server as they are
+
+  bool operator==(const LlamaSpec&) const = default;
 };
 
 // Any server that speaks the OpenAI API.
 struct UpstreamSpec {
-  std::vector<std::string> base_urls;  // replicas, each with its /v1
-  std::string api_key;                 // secret; empty = none sent
-  std::string model;                   // its name there; empty = the same as here
-  std::chrono::milliseconds timeout{600'000};
+  std::vector<std::string> base_urls;          // replicas, each with its /v1
+  std::string api_key;                         // secret; empty = none sent
+  std::string model;                           // its name there; empty = the same as here
+  std::chrono::milliseconds timeout{600'000};  // for a plain reply, and for the header of a streamed one
+
+  bool operator==(const UpstreamSpec&) const = default;
 };
 
 struct Model {
