@@ -1,0 +1,46 @@
+// What a database engine must offer. Everything in which engines differ is behind these two classes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "db/connection.hpp"
+
+namespace hearth::db {
+
+enum class Access { read, write };
+
+// A connection with its transactions. Thread: one. Only Database and migrate() drive it.
+class Session : public Connection {
+ public:
+  // read: a snapshot, taken at the first statement at the latest. write: alone with the right to write,
+  // waited for as long as the driver is configured to, then Error(busy).
+  virtual void begin() = 0;
+  // Returns when the transaction is on the disk. Throws when it is not; then nothing of it is.
+  virtual void commit() = 0;
+  // False when the connection can no longer be used and must be replaced. Does nothing outside a transaction.
+  virtual bool rollback() noexcept = 0;
+  // False when a failed statement has ended the transaction, all of it.
+  virtual bool in_transaction() const = 0;
+
+  // One savepoint at a time inside the transaction.
+  virtual void set_savepoint() = 0;
+  virtual void release_savepoint() = 0;
+  virtual void rollback_to_savepoint() = 0;
+
+  // Several statements without arguments: migrations.
+  virtual void execute_script(std::string_view sql) = 0;
+};
+
+// One database. Thread: any.
+class Driver {
+ public:
+  virtual ~Driver() = default;
+  // Throws Error(unavailable) with the reason.
+  virtual std::unique_ptr<Session> connect(Access access) = 0;
+  // See Database::change_token.
+  virtual std::uint64_t change_token() = 0;
+};
+
+}  // namespace hearth::db

@@ -1,0 +1,20 @@
+// The embedded driver: one SQLite file in WAL mode with synchronous=FULL.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "db/driver.hpp"
+
+namespace hearth::db {
+
+struct SqliteOptions {
+  std::filesystem::path file;  // made with mode 0600 when absent; its folder must exist
+  std::chrono::milliseconds busy_timeout{5000};
+};
+
+// Several processes may open the same file, on a local file system. Throws Error(unavailable).
+std::unique_ptr<Driver> open_sqlite(SqliteOptions options);
+
+}  // namespace hearth::db
