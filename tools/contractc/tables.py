@@ -138,7 +138,9 @@ class Tables:
 
     def _make(self, type_):
         form = type_.form
-        if form in ("const", "enum") or (type_.values and not type_.open_enum):
+        if type_.open_enum and form == "enum":
+            return Node(kind_of(type_.values[0]), NULLABLE if type_.nullable else 0)
+        if type_.values and not type_.open_enum:
             return self._enumerated(type_)
         if form == "union":
             return self._union(type_)

@@ -1,0 +1,34 @@
+// One validated request on its way through a handler.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "contract/operation.hpp"
+#include "contract/principal.hpp"
+#include "contract/reply.hpp"
+#include "json/json.hpp"
+
+namespace hearth::contract {
+
+// Built by the pipeline, lives until the reply's last byte. Thread: the session's.
+struct Call {
+  const Operation& operation;
+  Principal principal;
+  RequestId request_id;
+  SteadyTime deadline;
+  // Typed and complete: defaults of the contract are filled in.
+  json::object path;
+  json::object query;
+  // The parsed body; null without one. The handler may take values out of it.
+  json::value* body = nullptr;
+
+  // The project whose objects this call sees. Operations with `auth: key` only.
+  const ProjectId& project() const { return *principal.project; }
+  json::object& body_object() { return body->get_object(); }
+  std::string_view path_string(std::string_view name) const { return *json::find_string(path, name); }
+};
+
+}  // namespace hearth::contract

@@ -1,0 +1,37 @@
+// The gate: in test builds every reply, error and event is checked against the contract before it leaves.
+//
+// Compiled in with -DHEARTH_GATE=1 (CMake option HEARTH_GATE); otherwise each call is nothing. What was
+// produced and what was wrong goes as JSON lines to the file that the environment variable HEARTH_GATE_LOG
+// names, where `contractc gate` judges it: an implemented operation, documented error or event that no test
+// produced fails CI.
+//
+// Called by api/pipeline only. Thread: any.
+#pragma once
+
+#include <string_view>
+
+#include "contract/operation.hpp"
+#include "json/json.hpp"
+
+namespace hearth::contract::gate {
+
+#ifdef HEARTH_GATE
+
+// Throw ApiError 500 contract_violation when the reply or the event is not what the contract says.
+void check_reply(const Operation& operation, int status, const json::value& body);
+void check_bytes_reply(const Operation& operation, int status);
+void check_event(const Operation& operation, std::string_view event, const json::value& data);
+// `operation` is null for a route that does not exist. A violation is logged only: the error is on its way
+// already.
+void check_error(const Operation* operation, int status, const json::value& body);
+
+#else
+
+inline void check_reply(const Operation&, int, const json::value&) {}
+inline void check_bytes_reply(const Operation&, int) {}
+inline void check_event(const Operation&, std::string_view, const json::value&) {}
+inline void check_error(const Operation*, int, const json::value&) {}
+
+#endif
+
+}  // namespace hearth::contract::gate

@@ -1,0 +1,44 @@
+// What a handler answers, free of HTTP.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "async/task.hpp"
+#include "json/json.hpp"
+
+namespace hearth::contract {
+
+// Where a streaming handler puts its events. It can only send: the pipeline alone ends the stream, well when
+// the producer returns (with [DONE] where the contract says so), badly when it throws (an error event and no
+// [DONE]). send() waits until the client took the bytes, so a slow client slows the producer. Thread: the
+// session's.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual Task<void> send(std::string_view event, const json::value& data) = 0;
+};
+
+// The producer of a stream. It runs after the reply's header was sent, so whatever can fail before the first
+// event belongs into the handler. Cancelled when the client leaves.
+using EventProducer = std::move_only_function<Task<void>(EventSink&)>;
+
+struct BytesBody {
+  std::string content_type;
+  std::string bytes;
+};
+
+struct Reply {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::variant<json::value, BytesBody, EventProducer> body;
+
+  static Reply of(json::value body) { return {.body = std::move(body)}; }
+  static Reply stream(EventProducer producer) { return {.body = std::move(producer)}; }
+};
+
+}  // namespace hearth::contract

@@ -1,0 +1,98 @@
+#include "contract/router.hpp"
+
+#include <gmock/gmock.h>
+
+#include <gtest/gtest.h>
+
+#include "contract/fixture.hpp"
+
+namespace hearth::contract {
+namespace {
+
+using testing::ElementsAre;
+
+RouteResult find(std::string_view method, std::string_view path) {
+  return route(fixture::tables.operations, method, path);
+}
+
+// The operation's name and its path values, or what stands in the way.
+std::vector<std::string> found(std::string_view method, std::string_view path) {
+  const RouteResult result = find(method, path);
+  if (std::holds_alternative<RouteNotFound>(result)) return {"not found"};
+  if (const auto* refused = std::get_if<MethodNotAllowed>(&result)) {
+    std::vector<std::string> words{"allowed:"};
+    words.insert(words.end(), refused->allowed.begin(), refused->allowed.end());
+    return words;
+  }
+  const auto& hit = std::get<Route>(result);
+  std::vector<std::string> words{std::string(hit.operation->name)};
+  words.insert(words.end(), hit.path_values.begin(), hit.path_values.end());
+  return words;
+}
+
+TEST(Router, FindsStaticAndParameterSegments) {
+  EXPECT_THAT(found("GET", "/v1/things"), ElementsAre("list_things"));
+  EXPECT_THAT(found("POST", "/v1/things"), ElementsAre("create_thing"));
+  EXPECT_THAT(found("GET", "/v1/things/abc"), ElementsAre("get_thing", "abc"));
+  EXPECT_THAT(found("GET", "/v1/things/a%20b+%2F"), ElementsAre("get_thing", "a b+/"));
+  EXPECT_THAT(found("GET", "/v1/things/a/parts/b"), ElementsAre("get_thing_part", "a", "b"));
+}
+
+TEST(Router, PrefersStaticSegmentsAndComesBackFromThem) {
+  EXPECT_THAT(found("GET", "/v1/things/special"), ElementsAre("get_special_thing"));
+  EXPECT_THAT(found("GET", "/v1/things/special/parts/b"), ElementsAre("get_thing_part", "special", "b"));
+}
+
+TEST(Router, LetsHeadFollowGet) {
+  EXPECT_THAT(found("HEAD", "/v1/things/abc"), ElementsAre("get_thing", "abc"));
+  EXPECT_THAT(found("HEAD", "/v1/plans"), ElementsAre("allowed:", "POST"));
+}
+
+TEST(Router, NamesTheAllowedMethods) {
+  EXPECT_THAT(found("PUT", "/v1/things/abc"), ElementsAre("allowed:", "DELETE", "GET", "HEAD"));
+  EXPECT_THAT(found("get", "/v1/plans"), ElementsAre("allowed:", "POST"));
+}
+
+TEST(Router, RefusesWhatIsNoRoute) {
+  for (std::string_view path : {"", "/", "v1/things", "/v1", "/v1/things/", "//v1/things", "/v1//things",
+                                "/v2/things", "/v1/things/%zz", "/v1/things/%00", "/v1/things/%ff",
+                                "/v1/things/a/parts", "/v1/things/a/parts/b/c", "/V1/things"}) {
+    EXPECT_THAT(found("GET", path), ElementsAre("not found")) << path;
+  }
+}
+
+TEST(Router, LeadsToEveryOperationOfTheApi) {
+  ASSERT_EQ(operations().size(), 148U);
+  for (const Operation& wanted : operations()) {
+    std::string path(wanted.path);
+    for (std::size_t at; (at = path.find('{')) != std::string::npos;)
+      path.replace(at, path.find('}') - at + 1, "x");
+    const RouteResult result = route(wanted.method, path);
+    ASSERT_TRUE(std::holds_alternative<Route>(result)) << wanted.name;
+    EXPECT_EQ(std::get<Route>(result).operation->name, wanted.name);
+    EXPECT_EQ(std::get<Route>(result).path_values.size(), wanted.path_names.size());
+    EXPECT_EQ(&operation(wanted.id), &wanted);
+  }
+}
+
+TEST(Operation, TellsWhatTheContractSays) {
+  const Operation& upload = fixture::tables.operations.operations[6];
+  EXPECT_EQ(upload.name, "upload_thing");
+  EXPECT_EQ(upload.group, "things");
+  EXPECT_EQ(upload.body_kind, BodyKind::multipart);
+  EXPECT_EQ(upload.body, fixture::upload);
+  EXPECT_EQ(upload.body_limit, 512U << 20);
+  EXPECT_EQ(upload.memory_factor, 1U);
+  const Operation& create = fixture::tables.operations.operations[1];
+  EXPECT_EQ(create.auth, Auth::key);
+  EXPECT_EQ(create.stream_end, StreamEnd::done);
+  EXPECT_THAT(create.errors, ElementsAre("model_not_found"));
+  EXPECT_EQ(find_reply_form(create, 201)->schema, fixture::undecided);
+  EXPECT_EQ(find_reply_form(create, 404), nullptr);
+  EXPECT_EQ(find_event_form(create, "")->schema, fixture::part);
+  EXPECT_EQ(find_event_form(create, "x"), nullptr);
+  EXPECT_EQ(fixture::tables.operations.operations[7].status, OperationStatus::planned);
+}
+
+}  // namespace
+}  // namespace hearth::contract
