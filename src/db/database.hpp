@@ -16,8 +16,9 @@
 
 namespace hearth::db {
 
-// Owned by app/, outlives everything in store/. Thread: read(), write() and change_token() from any; the work
-// given to them runs on the database's threads and must not touch what belongs to others.
+// Owned by app/: made after the Runtime, whose coroutines it resumes, and before everything in store/.
+// Thread: read(), write() and change_token() from any; the work given to them runs on the database's threads
+// and must not touch what belongs to others.
 //
 // Errors: a full disk, an I/O error, a lock that another process keeps: logged, and ApiError 503
 // `storage_unavailable` for every caller whose work is not on the disk. Whatever else the work throws reaches

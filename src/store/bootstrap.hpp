@@ -1,0 +1,24 @@
+// What the first start of a data directory makes.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "db/database.hpp"
+
+namespace hearth::store {
+
+struct Bootstrap {
+  OrganizationId organization;
+  ProjectId project;
+  std::string admin_key;    // secrets: shown once, kept nowhere
+  std::string project_key;  // …
+};
+
+// Makes the organization, its default project, an admin key and a project key, all or nothing and once in the
+// life of the database: nullopt for whoever comes later, also when two processes start at once. Thread: any.
+Task<std::optional<Bootstrap>> bootstrap(db::Database& database, const Clock& clock, IdSource& ids);
+
+}  // namespace hearth::store

@@ -1,0 +1,187 @@
+#include "store/keys.hpp"
+
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "async/deadline.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+namespace hearth::store {
+namespace {
+
+constexpr std::size_t secret_length = 48;
+constexpr std::size_t max_cached_keys = 10'000;
+constexpr std::chrono::seconds use_resolution{60};
+
+struct KindText {
+  KeyKind kind;
+  std::string_view name;    // in the database
+  std::string_view prefix;  // of the secret
+};
+constexpr std::array kinds{
+    KindText{KeyKind::project, "project", "sk-proj-"},
+    KindText{KeyKind::admin, "admin", "sk-admin-"},
+    KindText{KeyKind::service_account, "service_account", "sk-svcacct-"},
+};
+
+const KindText& text_of(KeyKind kind) {
+  for (const KindText& text : kinds) {
+    if (text.kind == kind) return text;
+  }
+  std::unreachable();
+}
+
+KeyKind parse_kind(std::string_view name) {
+  for (const KindText& text : kinds) {
+    if (text.name == name) return text.kind;
+  }
+  throw db::Error(db::ErrorKind::statement, fmt::format("unknown kind of key: {}", name));
+}
+
+KeyRecord parse_key(const db::Row& row) {
+  return {.id = row.get<KeyId>(0),
+          .organization = row.get<OrganizationId>(1),
+          .project = row.get<std::optional<ProjectId>>(2),
+          .kind = parse_kind(row.get<std::string_view>(3)),
+          .name = row.get<std::string>(4),
+          .owner = row.get<std::string>(5),
+          .redacted_value = row.get<std::string>(6),
+          .created_at = row.get<UnixSeconds>(7),
+          .last_used_at = row.get<std::optional<UnixSeconds>>(8)};
+}
+
+std::optional<KeyRecord> find_active(db::Connection& connection, const std::string& hash) {
+  const db::Rows rows = connection.query(
+      "SELECT k.id, k.organization_id, k.project_id, k.kind, k.name, k.owner, k.redacted_value, "
+      "k.created_at, "
+      "k.last_used_at FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id "
+      "WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.project_id IS NULL OR p.status = 'active')",
+      {hash});
+  if (rows.empty()) return std::nullopt;
+  return parse_key(rows[0]);
+}
+
+}  // namespace
+
+Task<std::optional<KeyRecord>> Keys::find_by_secret(std::string_view secret) {
+  const Hash hash = text::sha256_hex(secret);
+  const std::uint64_t token = database_.change_token();  // before the row is read
+  auto record = find_cached(hash, token);
+  if (!record) {
+    record =
+        co_await database_.read([hash](db::Connection& connection) { return find_active(connection, hash); });
+    remember(hash, token, record);
+  }
+  if (record) note_use(*record);
+  co_return record;
+}
+
+Task<CreatedKey> Keys::create(NewKey key) {
+  co_return co_await database_.write([this, key = std::move(key)](db::Connection& connection) {
+    return create_in(connection, clock_, ids_, key);
+  });
+}
+
+CreatedKey Keys::create_in(db::Connection& connection, const Clock& clock, IdSource& ids, NewKey key) {
+  const KindText& kind = text_of(key.kind);
+  CreatedKey created;
+  created.secret = fmt::format("{}{}", kind.prefix, ids.secret(secret_length));
+  const std::string_view secret = created.secret;
+  created.record = {.id = KeyId(ids.make("key_")),
+                    .organization = std::move(key.organization),
+                    .project = std::move(key.project),
+                    .kind = key.kind,
+                    .name = std::move(key.name),
+                    .owner = std::move(key.owner),
+                    .redacted_value = fmt::format("{}...{}", secret.substr(0, kind.prefix.size() + 3),
+                                                  secret.substr(secret.size() - 4)),
+                    .created_at = clock.unix_now()};
+  const KeyRecord& record = created.record;
+  connection.execute(
+      "INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner, "
+      "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+      {record.id, record.organization, record.project, kind.name, record.name, text::sha256_hex(secret),
+       record.redacted_value, record.owner, record.created_at});
+  return created;
+}
+
+Task<bool> Keys::revoke(OrganizationId organization, KeyId id) {
+  const UnixSeconds now = clock_.unix_now();
+  co_return co_await database_.write(
+      [organization = std::move(organization), id = std::move(id), now](db::Connection& connection) {
+        return connection.execute(
+                   "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND organization_id = $3 "
+                   "AND revoked_at IS NULL",
+                   {now, id, organization}) == 1;
+      });
+}
+
+Task<void> Keys::record_uses() {
+  for (;;) {
+    co_await async::sleep_for(use_resolution);
+    try {
+      co_await flush_uses();
+    } catch (const std::exception& failure) {
+      log::warn("store.key_uses_not_written", {{"reason", failure.what()}});
+    }
+  }
+}
+
+Task<void> Keys::flush_uses() {
+  std::unordered_map<KeyId, UnixSeconds> uses;
+  {
+    std::lock_guard lock(mutex_);
+    uses.swap(unsaved_);
+  }
+  if (uses.empty()) co_return;
+  std::exception_ptr failure;
+  try {
+    co_await database_.write([&uses](db::Connection& connection) {
+      for (const auto& [id, at] : uses) {
+        connection.execute(
+            "UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < "
+            "$1)",
+            {at, id});
+      }
+    });
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  {
+    std::lock_guard lock(mutex_);
+    unsaved_.merge(uses);  // what was noted meanwhile is newer and stays
+  }
+  std::rethrow_exception(failure);
+}
+
+std::optional<KeyRecord> Keys::find_cached(const Hash& hash, std::uint64_t token) {
+  std::lock_guard lock(mutex_);
+  const auto found = cache_.find(hash);
+  if (found == cache_.end() || found->second.token != token) return std::nullopt;
+  return found->second.record;
+}
+
+// Unknown secrets are not remembered: whoever sends random ones must not fill the memory.
+void Keys::remember(const Hash& hash, std::uint64_t token, const std::optional<KeyRecord>& record) {
+  std::lock_guard lock(mutex_);
+  if (!record) {
+    cache_.erase(hash);
+    return;
+  }
+  if (cache_.size() >= max_cached_keys) cache_.clear();
+  cache_.insert_or_assign(hash, Entry{*record, token});
+}
+
+void Keys::note_use(const KeyRecord& record) {
+  const UnixSeconds now = clock_.unix_now();
+  if (record.last_used_at && now - *record.last_used_at < use_resolution.count()) return;
+  std::lock_guard lock(mutex_);
+  unsaved_.insert_or_assign(record.id, now);
+}
+
+}  // namespace hearth::store

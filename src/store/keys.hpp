@@ -1,0 +1,90 @@
+// API keys: made, found by their secret, revoked.
+//
+// Only the SHA-256 of a secret is stored. A fast hash is enough: a secret is 48 random letters and digits
+// (285 bits), so there is nothing to guess that a slow hash would protect.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "contract/principal.hpp"
+#include "db/database.hpp"
+
+namespace hearth::store {
+
+using contract::KeyKind;
+
+struct KeyRecord {
+  KeyId id;
+  OrganizationId organization;
+  std::optional<ProjectId> project;  // empty for admin keys
+  KeyKind kind = KeyKind::project;
+  std::string name;
+  std::string owner;           // the user or service account it acts for
+  std::string redacted_value;  // "sk-proj-abc...wxyz"
+  UnixSeconds created_at = 0;
+  std::optional<UnixSeconds> last_used_at;
+};
+
+struct NewKey {
+  OrganizationId organization;
+  std::optional<ProjectId> project;  // set unless the kind is admin
+  KeyKind kind = KeyKind::project;
+  std::string name;
+  std::string owner;
+};
+
+struct CreatedKey {
+  KeyRecord record;
+  std::string secret;  // shown once, kept nowhere
+};
+
+// Thread: any. Owned by app/.
+class Keys {
+ public:
+  Keys(db::Database& database, const Clock& clock, IdSource& ids)
+      : database_(database), clock_(clock), ids_(ids) {}
+
+  // The key that `secret` belongs to, unless it is unknown or revoked or its project is archived. Kept in
+  // memory, and read again as soon as any process has written to the database: a key that another process
+  // revoked a moment ago is not found. Notes the use (see record_uses).
+  Task<std::optional<KeyRecord>> find_by_secret(std::string_view secret);
+
+  Task<CreatedKey> create(NewKey key);
+  // For who writes more in the same transaction. Thread: the database's.
+  static CreatedKey create_in(db::Connection& connection, const Clock& clock, IdSource& ids, NewKey key);
+
+  // False when the organization has no such key or it was revoked before.
+  Task<bool> revoke(OrganizationId organization, KeyId id);
+
+  // Writes the noted uses (`last_used_at`) once a minute until cancelled: app/ spawns it. A write that fails
+  // is tried again the next minute.
+  Task<void> record_uses();
+  // Writes them now; app/ calls it last thing, after the listeners have stopped.
+  Task<void> flush_uses();
+
+ private:
+  struct Entry {
+    KeyRecord record;
+    std::uint64_t token = 0;  // the change token under which it was read
+  };
+  using Hash = std::string;
+
+  std::optional<KeyRecord> find_cached(const Hash& hash, std::uint64_t token);
+  void remember(const Hash& hash, std::uint64_t token, const std::optional<KeyRecord>& record);
+  void note_use(const KeyRecord& record);
+
+  db::Database& database_;
+  const Clock& clock_;
+  IdSource& ids_;
+  std::mutex mutex_;
+  std::unordered_map<Hash, Entry> cache_;           // guarded by mutex_
+  std::unordered_map<KeyId, UnixSeconds> unsaved_;  // uses not yet written; guarded by mutex_
+};
+
+}  // namespace hearth::store

@@ -1,0 +1,65 @@
+#include "store/page.hpp"
+
+#include <fmt/format.h>
+
+#include "base/api_error.hpp"
+
+namespace hearth::store {
+
+PagedSelect::PagedSelect(std::string_view columns, std::string_view table,
+                         std::initializer_list<std::string_view> order_by)
+    : columns_(columns), table_(table), order_by_(order_by) {}
+
+PagedSelect& PagedSelect::where(std::string_view condition, std::initializer_list<db::Param> values) {
+  conditions_ += conditions_.empty() ? " WHERE " : " AND ";
+  auto value = values.begin();
+  for (std::size_t from = 0; from < condition.size();) {
+    const std::size_t hole = condition.find("{}", from);
+    conditions_ += condition.substr(from, hole - from);
+    if (hole == std::string_view::npos) break;
+    values_.push_back(*value++);
+    conditions_ += fmt::format("${}", values_.size());
+    from = hole + 2;
+  }
+  return *this;
+}
+
+db::Rows PagedSelect::read_rows(db::Connection& connection, const PageRequest& request,
+                                std::string_view cursor_column, const std::optional<db::Param>& cursor) {
+  const bool ascending = request.order == Order::ascending;
+  const std::string names = fmt::format("{}", fmt::join(order_by_, ", "));
+  std::vector<db::Param> params = values_;
+  std::string conditions = conditions_;
+  std::optional<db::Rows> position;  // lives as long as the parameters that view it
+  if (cursor) {
+    params.push_back(*cursor);
+    position = connection.query(fmt::format("SELECT {} FROM {}{} AND {} = ${}", names, table_, conditions_,
+                                            cursor_column, params.size()),
+                                params);
+    params.pop_back();
+    if (position->empty()) {
+      throw ApiError::invalid_request(
+          "invalid_value", fmt::format("No object of this list has the id '{}'.", request.after.value_or("")),
+          "after");
+    }
+    std::string places;
+    for (std::size_t i = 0; i < order_by_.size(); ++i) {
+      params.emplace_back((*position)[0].get<std::int64_t>(i));
+      places += fmt::format("{}${}", i == 0 ? "" : ", ", params.size());
+    }
+    conditions += fmt::format(" AND ({}) {} ({})", names, ascending ? '>' : '<', places);
+  }
+  params.emplace_back(request.limit + 1);  // one more tells whether there is more
+  return connection.query(fmt::format("SELECT {} FROM {}{} ORDER BY {} LIMIT ${}", columns_, table_,
+                                      conditions, order_clause(ascending ? "" : " DESC"), params.size()),
+                          params);
+}
+
+std::string PagedSelect::order_clause(std::string_view direction) const {
+  std::string clause;
+  for (std::string_view column : order_by_)
+    clause += fmt::format("{}{}{}", clause.empty() ? "" : ", ", column, direction);
+  return clause;
+}
+
+}  // namespace hearth::store

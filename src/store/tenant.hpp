@@ -1,0 +1,14 @@
+// Whose data: every statement of the store names both.
+#pragma once
+
+#include "base/id.hpp"
+
+namespace hearth::store {
+
+struct Tenant {
+  OrganizationId organization;
+  ProjectId project;
+  bool operator==(const Tenant&) const = default;
+};
+
+}  // namespace hearth::store
