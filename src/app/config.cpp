@@ -1,0 +1,98 @@
+#include "app/config.hpp"
+
+#include <algorithm>
+
+namespace hearth::app {
+namespace {
+
+std::set<engine::Capability> capabilities_of(const ModelConfig& model) {
+  std::set<engine::Capability> capabilities;
+  for (const std::string& name : model.capabilities) {
+    if (const auto capability = parse_capability(name)) capabilities.insert(*capability);
+  }
+  // Nobody here knows what an upstream can do: it answers for itself.
+  if (capabilities.empty() && !model.base_urls.empty()) {
+    using enum engine::Capability;
+    capabilities = {chat, completion, embedding, vision, tools};
+  }
+  return capabilities;
+}
+
+engine::LlamaSpec llama_spec(const ModelConfig& model, const Config::Engines& engines) {
+  return {.file = model.file,
+          .projector = model.projector,
+          .context = model.context,
+          .slots = model.slots != 0 ? model.slots : engines.slots,
+          .threads = model.threads != 0 ? model.threads : engines.threads,
+          .chat_template = model.chat_template,
+          .arguments = model.arguments};
+}
+
+engine::UpstreamSpec upstream_spec(const ModelConfig& model) {
+  return {
+      .base_urls = model.base_urls, .api_key = model.api_key, .model = model.model, .timeout = model.timeout};
+}
+
+}  // namespace
+
+std::vector<net::ListenAddress> listen_addresses(const Config& config) {
+  std::vector<net::ListenAddress> addresses;
+  for (const std::string& text : config.server.listen) {
+    net::ListenAddress address{.text = text};
+    if (!config.server.tls.certificate_file.empty() && !text.starts_with("unix:")) {
+      address.tls = config.server.tls;
+    }
+    addresses.push_back(std::move(address));
+  }
+  return addresses;
+}
+
+engine::EngineSettings engine_settings(const Config& config) {
+  return {.llama_server = config.engines.llama_server,
+          .run_directory = config.data + "/run",
+          .memory_budget = config.engines.memory_budget,
+          .idle_unload = config.engines.idle_unload,
+          .load_timeout = config.engines.load_timeout,
+          .stop_grace = config.engines.stop_grace};
+}
+
+std::vector<engine::Model> configured_models(const Config& config) {
+  std::vector<engine::Model> models;
+  for (const auto& [name, entry] : config.models) {
+    engine::Model model;
+    model.id = name;
+    model.owned_by = entry.owned_by;
+    model.capabilities = capabilities_of(entry);
+    model.memory_bytes = entry.memory;
+    if (entry.file.empty()) {
+      model.backend = upstream_spec(entry);
+    } else {
+      model.backend = llama_spec(entry, config.engines);
+    }
+    models.push_back(std::move(model));
+  }
+  return models;
+}
+
+std::vector<engine::Alias> configured_aliases(const Config& config) {
+  std::vector<engine::Alias> aliases;
+  for (const auto& [name, target] : config.aliases)
+    aliases.push_back({name, target});
+  for (const auto& [id, model] : config.models) {
+    for (const std::string& name : model.aliases)
+      aliases.push_back({name, id});
+  }
+  return aliases;
+}
+
+std::optional<engine::Capability> parse_capability(std::string_view name) {
+  const auto found = std::ranges::find(capability_names, name);
+  if (found == capability_names.end()) return std::nullopt;
+  return static_cast<engine::Capability>(found - capability_names.begin());
+}
+
+std::string_view capability_name(engine::Capability capability) {
+  return capability_names[static_cast<std::size_t>(capability)];
+}
+
+}  // namespace hearth::app

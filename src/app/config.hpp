@@ -1,0 +1,113 @@
+// What a server is told to be: the values of every setting, as plain structs.
+//
+// Filled by load_config() (config_load.hpp) from the table of settings (settings.hpp); read by whoever starts
+// something. Immutable once loaded. The defaults written here are the defaults.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.hpp"
+#include "engine/engines.hpp"
+#include "engine/model.hpp"
+#include "net/http_server.hpp"
+
+namespace hearth::app {
+
+// One `[models."name"]` table. Exactly one of `file` and `base_urls` is set.
+struct ModelConfig {
+  std::string file;
+  std::string projector;
+  std::uint32_t context = 0;
+  std::uint32_t slots = 0;    // 0 = engines.slots
+  std::uint32_t threads = 0;  // 0 = engines.threads
+  std::string chat_template;
+  std::string chat_template_file;  // read into chat_template when the configuration is loaded
+  std::vector<std::string> arguments;
+  std::uint64_t memory = 0;
+
+  std::vector<std::string> base_urls;
+  std::string api_key;      // secret
+  std::string api_key_env;  // read into api_key when the configuration is loaded
+  std::string model;
+  std::chrono::milliseconds timeout{600'000};
+
+  std::vector<std::string> capabilities;
+  std::string owned_by = "hearth";
+  std::vector<std::string> aliases;
+};
+
+struct Config {
+  std::string data = "hearth-data";  // directory; absolute once loaded
+  std::string bootstrap;             // file for the keys of a first start; empty = none
+  std::string default_model;         // id or alias; empty = the first of the catalogue
+
+  struct Server {
+    std::vector<std::string> listen{"127.0.0.1:8080"};
+    net::TlsOptions tls;  // both files or neither
+    std::uint32_t io_threads = 0;
+    net::ServerLimits limits;
+    std::uint64_t body_memory = 256ULL << 20;
+    std::chrono::milliseconds request_timeout{600'000};
+    std::chrono::milliseconds drain_deadline{30'000};
+    std::vector<std::string> cors_origins;
+  } server;
+
+  struct Database {
+    std::string path;  // set once loaded
+  } database;
+
+  struct Auth {
+    bool enabled = true;
+  } auth;
+
+  struct Log {
+    log::Level level = log::Level::info;
+    log::Format format = log::Format::console;
+  } log;
+
+  struct Engines {
+    std::string llama_server;  // empty = none was found
+    std::uint64_t memory_budget = 0;
+    std::chrono::milliseconds idle_unload{15 * 60'000};
+    std::chrono::milliseconds load_timeout{5 * 60'000};
+    std::chrono::milliseconds stop_grace{10'000};
+    std::uint32_t slots = 4;
+    std::uint32_t threads = 0;
+  } engines;
+
+  struct Pull {
+    std::string endpoint = "https://huggingface.co";
+    std::string cache;  // set once loaded
+  } pull;
+
+  std::map<std::string, ModelConfig> models;
+  std::map<std::string, std::string> aliases;  // name → target; those of [aliases] alone
+};
+
+// The addresses to listen on; TLS, where configured, holds for the TCP ones.
+std::vector<net::ListenAddress> listen_addresses(const Config& config);
+
+engine::EngineSettings engine_settings(const Config& config);
+
+// The models of the configuration. A local model that does not say what it can do has empty `capabilities`:
+// its file tells.
+std::vector<engine::Model> configured_models(const Config& config);
+
+// Those of [aliases] and of each model's `aliases`.
+std::vector<engine::Alias> configured_aliases(const Config& config);
+
+// "chat", "completion", …: nullopt for any other word.
+std::optional<engine::Capability> parse_capability(std::string_view name);
+std::string_view capability_name(engine::Capability capability);
+inline constexpr std::array<std::string_view, 6> capability_names{"chat",   "completion", "embedding",
+                                                                  "vision", "tools",      "infill"};
+
+}  // namespace hearth::app

@@ -1,0 +1,118 @@
+#include "app/settings.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hearth::app {
+namespace {
+
+constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 2> format_names{"console", "json"};
+
+constexpr std::uint64_t kib = 1ULL << 10;
+constexpr std::uint64_t mib = 1ULL << 20;
+constexpr std::uint64_t gib = 1ULL << 30;
+constexpr std::uint64_t day = 86'400'000;
+
+constexpr Bounds thread_count{0, 1024};
+constexpr Bounds waiting_time{1, 7 * day};  // a limit that must exist
+constexpr Bounds optional_time{0, 365 * day};
+
+// clang-format off
+#define AT(member) [](auto& owner) -> Slot { return &owner.member; }
+
+constexpr SettingOf<Config> server_settings[] = {
+    {{"data", Form::path, "Directory of everything that lasts: database, pulled models, sockets. Relative to the working directory."}, AT(data)},
+    {{"bootstrap", Form::path, "File that the first start of a data directory writes its base URL, keys and default model to, as JSON with mode 0600. Empty: none."}, AT(bootstrap)},
+    {{"default_model", Form::text, "Model or alias that readiness waits for and that snippets name. Empty: the first of the catalogue."}, AT(default_model)},
+
+    {{"server.listen", Form::list, "Addresses to serve on: \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/run/hearth.sock\". Port 0 takes a free one."}, AT(server.listen)},
+    {{"server.tls_certificate", Form::path, "PEM file with the certificate chain; with it every TCP address speaks TLS."}, AT(server.tls.certificate_file)},
+    {{"server.tls_key", Form::path, "PEM file with the certificate's private key."}, AT(server.tls.key_file)},
+    {{"server.io_threads", Form::integer, "Threads that serve connections; 0 takes one for each core.", thread_count}, AT(server.io_threads)},
+    {{"server.cors_origins", Form::list, "Origins whose pages may call the API, or \"*\". Empty: no CORS headers."}, AT(server.cors_origins)},
+    {{"server.max_connections", Form::integer, "Open connections; further ones are refused.", {1, 1'000'000}}, AT(server.limits.connections)},
+    {{"server.max_header", Form::size, "Bytes of a request's line and headers; more is answered 431.", {kib, mib}}, AT(server.limits.header_bytes)},
+    {{"server.body_memory", Form::size, "Memory for the bodies of all requests together; who does not fit waits before the body is read.", {mib, 1024 * gib}}, AT(server.body_memory)},
+    {{"server.request_timeout", Form::duration, "From the end of a request's header to the end of its reply.", waiting_time}, AT(server.request_timeout)},
+    {{"server.header_time", Form::duration, "From a request's first byte to the end of its header.", waiting_time}, AT(server.limits.header_time)},
+    {{"server.idle_time", Form::duration, "Between requests on a kept connection, and before the first one.", waiting_time}, AT(server.limits.idle_time)},
+    {{"server.body_time", Form::duration, "Without a single byte of an announced body.", waiting_time}, AT(server.limits.body_time)},
+    {{"server.body_pace", Form::size, "Bytes a second below which, on average, a sender is cut after body_time. 0: never.", {0, gib}}, AT(server.limits.body_bytes_per_second)},
+    {{"server.write_time", Form::duration, "A client that takes nothing of its reply for that long is cut.", waiting_time}, AT(server.limits.write_time)},
+    {{"server.drain_deadline", Form::duration, "What running requests get to finish after SIGTERM or SIGINT.", {0, day}}, AT(server.drain_deadline)},
+
+    {{"database.path", Form::path, "The SQLite file.", {}, {}, "DATA/hearth.db"}, AT(database.path)},
+
+    {{"auth.enabled", Form::boolean, "Ask every request for a key. Without it all callers share the default project."}, AT(auth.enabled)},
+
+    {{"log.level", Form::choice, "The least important lines to write.", {}, level_names}, AT(log.level)},
+    {{"log.format", Form::choice, "Lines for people or for machines.", {}, format_names}, AT(log.format)},
+
+    {{"engines.llama_server", Form::path, "llama.cpp's llama-server, which local models run in.", {}, {}, "beside the program, else on PATH"}, AT(engines.llama_server)},
+    {{"engines.memory_budget", Form::size, "Memory for all local engines together; the least recently used one makes room. 0: half of the machine's."}, AT(engines.memory_budget)},
+    {{"engines.idle_unload", Form::duration, "An engine that nobody asked for that long is unloaded. 0: never.", optional_time}, AT(engines.idle_unload)},
+    {{"engines.load_timeout", Form::duration, "From the start of an engine to its first token.", waiting_time}, AT(engines.load_timeout)},
+    {{"engines.stop_grace", Form::duration, "Between asking an engine to stop and killing it.", {0, day}}, AT(engines.stop_grace)},
+    {{"engines.slots", Form::integer, "Generations that one local model runs at a time, where the model does not say.", {1, 256}}, AT(engines.slots)},
+    {{"engines.threads", Form::integer, "Threads of one local engine, where the model does not say; never more than the cores. 0: all cores.", thread_count}, AT(engines.threads)},
+
+    {{"pull.endpoint", Form::text, "Base URL that hf:ORG/REPO/FILE is fetched from."}, AT(pull.endpoint)},
+    {{"pull.cache", Form::path, "Directory of pulled model files.", {}, {}, "DATA/models"}, AT(pull.cache)},
+};
+
+constexpr SettingOf<ModelConfig> model_rows[] = {
+    {{"file", Form::path, "A GGUF file: the model runs in a llama-server here."}, AT(file)},
+    {{"projector", Form::path, "GGUF file of the multimodal projector, for models that see."}, AT(projector)},
+    {{"context", Form::integer, "Tokens of context for each slot. 0: what the model was trained with.", {0, 16'777'216}}, AT(context)},
+    {{"slots", Form::integer, "Generations at a time. 0: engines.slots.", {0, 256}}, AT(slots)},
+    {{"threads", Form::integer, "Threads of its engine. 0: engines.threads.", thread_count}, AT(threads)},
+    {{"chat_template", Form::text, "Jinja template of the chat format. Empty: the file's own."}, AT(chat_template)},
+    {{"chat_template_file", Form::path, "The same, read from a file."}, AT(chat_template_file)},
+    {{"arguments", Form::list, "Further arguments for llama-server, as they are."}, AT(arguments)},
+    {{"memory", Form::size, "What the loaded engine takes of engines.memory_budget. 0: measured from the file."}, AT(memory)},
+    {{"base_urls", Form::list, "Replicas of an upstream that speaks the OpenAI API, each with its /v1."}, AT(base_urls)},
+    {{"api_key", Form::secret, "Key for the upstream."}, AT(api_key)},
+    {{"api_key_env", Form::text, "Environment variable that holds the key for the upstream."}, AT(api_key_env)},
+    {{"model", Form::text, "The model's name at the upstream. Empty: the same as here."}, AT(model)},
+    {{"timeout", Form::duration, "For one call to the upstream.", waiting_time}, AT(timeout)},
+    {{"capabilities", Form::list, "What it can do.", {}, capability_names, "of a file: what it says; of an upstream: all but infill"}, AT(capabilities)},
+    {{"owned_by", Form::text, "Shown in the list of models."}, AT(owned_by)},
+    {{"aliases", Form::list, "Further names for it."}, AT(aliases)},
+};
+
+#undef AT
+// clang-format on
+
+template <class Owner>
+const SettingOf<Owner>* find_in(std::span<const SettingOf<Owner>> rows, std::string_view name) {
+  const auto found = std::ranges::find(rows, name, &Setting::name);
+  return found == rows.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::span<const SettingOf<Config>> settings() {
+  return server_settings;
+}
+
+std::span<const SettingOf<ModelConfig>> model_settings() {
+  return model_rows;
+}
+
+const SettingOf<Config>* find_setting(std::string_view name) {
+  return find_in(settings(), name);
+}
+
+const SettingOf<ModelConfig>* find_model_setting(std::string_view name) {
+  return find_in(model_settings(), name);
+}
+
+std::string environment_name(std::string_view setting) {
+  std::string name = "HEARTH_";
+  for (char c : setting)
+    name.push_back(c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
+  return name;
+}
+
+}  // namespace hearth::app

@@ -1,0 +1,62 @@
+#include "app/welcome.hpp"
+
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace hearth::app {
+namespace {
+
+std::string keys_part(const BootstrapFacts& facts) {
+  if (facts.api_key.empty()) return "  Authentication is off: any key will do.\n";
+  return fmt::format(
+      "  API key    {}\n"
+      "  Admin key  {}\n"
+      "\n"
+      "  The keys are shown this once and stored only as hashes: keep them now.\n",
+      facts.api_key, facts.admin_key);
+}
+
+std::string snippets(const BootstrapFacts& facts, std::string_view key) {
+  return fmt::format(R"(curl:
+  curl {0}/chat/completions -H "Authorization: Bearer {1}" \
+    -H "Content-Type: application/json" \
+    -d '{{"model": "{2}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+
+Python (pip install openai):
+  from openai import OpenAI
+  client = OpenAI(base_url="{0}", api_key="{1}")
+  reply = client.chat.completions.create(model="{2}", messages=[{{"role": "user", "content": "Hello!"}}])
+  print(reply.choices[0].message.content)
+
+Node (npm install openai):
+  import OpenAI from "openai";
+  const client = new OpenAI({{ baseURL: "{0}", apiKey: "{1}" }});
+  const reply = await client.chat.completions.create({{
+    model: "{2}", messages: [{{ role: "user", content: "Hello!" }}] }});
+  console.log(reply.choices[0].message.content);
+)",
+                     facts.base_url, key, facts.default_model);
+}
+
+}  // namespace
+
+std::string render_welcome(const BootstrapFacts& facts, Fluency fluency) {
+  std::string out = fmt::format("\nHearth is up.\n\n  Base URL   {}\n", facts.base_url);
+  if (!facts.default_model.empty()) out += fmt::format("  Model      {}\n", facts.default_model);
+  out += keys_part(facts);
+  if (facts.default_model.empty()) {
+    return out + "\nNo model is registered yet: hearth models add --help, hearth models pull --help.\n";
+  }
+  if (fluency == Fluency::babbles) {
+    out += fmt::format(
+        "\n  The model {} only babbles: it was never trained and answers with random words. It is there to "
+        "try\n"
+        "  the API; hearth models pull gets a real one.\n",
+        facts.default_model);
+  }
+  const std::string_view key = facts.api_key.empty() ? std::string_view("none") : facts.api_key;
+  return out + "\n" + snippets(facts, key);
+}
+
+}  // namespace hearth::app

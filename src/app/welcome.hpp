@@ -1,0 +1,21 @@
+// What a person at a terminal sees when the server is up for the first time.
+#pragma once
+
+#include <string>
+
+#include "app/bootstrap_file.hpp"
+
+namespace hearth::app {
+
+// What the default model's words are worth.
+enum class Fluency {
+  speaks,
+  babbles,  // the tiny model that the build writes: random words, for trying the API out
+};
+
+// The base URL, the keys (this once), and a request in curl, Python and Node to paste. Without authentication
+// `facts.api_key` is empty and the snippets carry a placeholder. Ends with a newline; meant for standard
+// output.
+std::string render_welcome(const BootstrapFacts& facts, Fluency fluency);
+
+}  // namespace hearth::app
