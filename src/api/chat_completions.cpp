@@ -1,0 +1,186 @@
+// POST /chat/completions and the five operations on stored ones.
+#include <optional>
+
+#include "api/services.hpp"
+#include "base/api_error.hpp"
+#include "contract/call.hpp"
+#include "contract/fields.hpp"
+#include "contract/handlers.hpp"
+#include "domain/chat_accumulator.hpp"
+#include "domain/stored_chat.hpp"
+
+namespace hearth::api {
+namespace {
+
+namespace field = contract::field;
+
+store::Tenant tenant_of(const contract::Call& call) {
+  return {call.principal.organization, call.project()};
+}
+
+// `store` and `metadata` are ours: engines never see them. nullopt when nothing is to be stored.
+std::optional<json::value> take_store_options(json::object& request) {
+  const bool wanted = json::find_bool(request, field::store).value_or(false);
+  json::value metadata = nullptr;
+  if (json::value* given = request.if_contains(field::metadata)) metadata = std::move(*given);
+  request.erase(field::store);
+  request.erase(field::metadata);
+  if (!wanted) return std::nullopt;
+  return metadata;
+}
+
+store::Metadata read_metadata(const json::value& metadata) {
+  store::Metadata out;
+  if (!metadata.is_object()) return out;
+  for (const auto& pair : metadata.get_object()) {
+    out.emplace_back(std::string(pair.key()), std::string(json::view(pair.value().get_string())));
+  }
+  return out;
+}
+
+Task<void> store_completion(Services& services, contract::Call& call, const json::object& reply,
+                            json::value metadata) {
+  const json::object& request = call.body_object();
+  store::NewChatCompletion made;
+  made.record = {.id = CompletionId(std::string(*json::find_string(reply, field::id))),
+                 .created_at = *json::find_integer(reply, field::created),
+                 .model = std::string(*json::find_string(reply, field::model)),
+                 .request = json::write(domain::describe_stored_parameters(request, call.request_id.str())),
+                 .response = json::write(reply),
+                 .metadata = read_metadata(metadata)};
+  for (json::object& message : domain::describe_stored_messages(request)) {
+    made.messages.push_back(json::write(std::move(message)));
+  }
+  co_await services.chat_completions.create(tenant_of(call), std::move(made));
+}
+
+Task<contract::Reply> stream_chat(Services& services, contract::Call& call,
+                                  std::optional<json::value> metadata) {
+  const engine::CallContext context{call.request_id.str(), call.deadline};
+  auto stream = co_await services.inference.stream_chat(call.body_object(), call.project(), context);
+  // The first chunk before the reply's header: what fails until then is an ordinary error reply.
+  auto first = co_await stream->next();
+  co_return contract::Reply::stream(
+      [&services, &call, stream = std::move(stream), first = std::move(first),
+       metadata = std::move(metadata)](contract::EventSink& sink) mutable -> Task<void> {
+        domain::ChatAccumulator whole;
+        for (auto chunk = std::move(first); chunk; chunk = co_await stream->next()) {
+          if (metadata) whole.add(*chunk);
+          co_await sink.send("", *chunk);
+        }
+        if (metadata)
+          co_await store_completion(services, call, whole.finish(stream->usage()), std::move(*metadata));
+      });
+}
+
+// Texts of our own in the store: always objects.
+json::object parse_own(std::string_view text) {
+  return std::move(json::parse(text).value().get_object());
+}
+
+json::value render_stored(store::ChatCompletionRecord record) {
+  json::object out = parse_own(record.response);
+  for (auto& member : parse_own(record.request))
+    out.emplace(member.key(), std::move(member.value()));
+  json::object metadata;
+  for (auto& [name, value] : record.metadata)
+    metadata.emplace(name, std::move(value));
+  out[field::metadata] = std::move(metadata);
+  return out;
+}
+
+json::value render_message(store::ChatCompletionMessage message) {
+  json::object out{{field::id, std::move(message.id)}};
+  for (auto& member : parse_own(message.message))
+    out.emplace(member.key(), std::move(member.value()));
+  return out;
+}
+
+template <class Item, class Render>
+json::value render_page(store::Page<Item> page, Render render) {
+  json::array data;
+  for (Item& item : page.items)
+    data.push_back(render(std::move(item)));
+  const auto id_of = [](const json::value& item) { return item.get_object().at(field::id); };
+  json::value first = data.empty() ? json::value(nullptr) : id_of(data.front());
+  json::value last = data.empty() ? json::value(nullptr) : id_of(data.back());
+  return {{field::object, "list"},
+          {field::data, std::move(data)},
+          {field::first_id, std::move(first)},
+          {field::last_id, std::move(last)},
+          {field::has_more, page.has_more}};
+}
+
+store::PageRequest read_page(const json::object& query) {
+  store::PageRequest page;
+  if (const auto after = json::find_string(query, field::after)) page.after = std::string(*after);
+  page.limit = static_cast<std::size_t>(*json::find_integer(query, field::limit));
+  page.order =
+      json::find_string(query, field::order) == "desc" ? store::Order::descending : store::Order::ascending;
+  return page;
+}
+
+CompletionId read_completion_id(const contract::Call& call) {
+  return CompletionId(std::string(call.path_string(field::completion_id)));
+}
+
+ApiError completion_not_found(const CompletionId& id) {
+  return ApiError::not_found("No stored chat completion found with the id '" + id.str() + "'.",
+                             "completion_id");
+}
+
+}  // namespace
+
+Task<contract::Reply> create_chat_completion(Services& services, contract::Call& call) {
+  json::object& request = call.body_object();
+  auto metadata = take_store_options(request);
+  if (json::find_bool(request, field::stream).value_or(false)) {
+    co_return co_await stream_chat(services, call, std::move(metadata));
+  }
+  const engine::CallContext context{call.request_id.str(), call.deadline};
+  json::object reply = co_await services.inference.chat(request, call.project(), context);
+  if (metadata) co_await store_completion(services, call, reply, std::move(*metadata));
+  co_return contract::Reply::of(std::move(reply));
+}
+
+Task<contract::Reply> list_chat_completions(Services& services, contract::Call& call) {
+  store::ChatCompletionFilter filter;
+  if (const auto model = json::find_string(call.query, field::model)) filter.model = std::string(*model);
+  if (const json::object* metadata = json::find_object(call.query, field::metadata)) {
+    filter.metadata = read_metadata(*metadata);
+  }
+  auto page =
+      co_await services.chat_completions.list(tenant_of(call), std::move(filter), read_page(call.query));
+  co_return contract::Reply::of(render_page(std::move(page), render_stored));
+}
+
+Task<contract::Reply> get_chat_completion(Services& services, contract::Call& call) {
+  const CompletionId id = read_completion_id(call);
+  auto stored = co_await services.chat_completions.find(tenant_of(call), id);
+  if (!stored) throw completion_not_found(id);
+  co_return contract::Reply::of(render_stored(std::move(*stored)));
+}
+
+Task<contract::Reply> update_chat_completion(Services& services, contract::Call& call) {
+  const CompletionId id = read_completion_id(call);
+  store::Metadata metadata = read_metadata(call.body_object().at(field::metadata));
+  auto stored = co_await services.chat_completions.update_metadata(tenant_of(call), id, std::move(metadata));
+  if (!stored) throw completion_not_found(id);
+  co_return contract::Reply::of(render_stored(std::move(*stored)));
+}
+
+Task<contract::Reply> delete_chat_completion(Services& services, contract::Call& call) {
+  const CompletionId id = read_completion_id(call);
+  if (!co_await services.chat_completions.remove(tenant_of(call), id)) throw completion_not_found(id);
+  co_return contract::Reply::of(
+      {{field::object, "chat.completion.deleted"}, {field::id, id.str()}, {field::deleted, true}});
+}
+
+Task<contract::Reply> list_chat_completion_messages(Services& services, contract::Call& call) {
+  const CompletionId id = read_completion_id(call);
+  auto page = co_await services.chat_completions.list_messages(tenant_of(call), id, read_page(call.query));
+  if (!page) throw completion_not_found(id);
+  co_return contract::Reply::of(render_page(std::move(*page), render_message));
+}
+
+}  // namespace hearth::api

@@ -1,0 +1,26 @@
+// POST /completions.
+#include "api/services.hpp"
+#include "contract/call.hpp"
+#include "contract/fields.hpp"
+#include "contract/handlers.hpp"
+
+namespace hearth::api {
+
+namespace field = contract::field;
+
+Task<contract::Reply> create_completion(Services& services, contract::Call& call) {
+  const json::object& request = call.body_object();
+  const engine::CallContext context{call.request_id.str(), call.deadline};
+  if (!json::find_bool(request, field::stream).value_or(false)) {
+    co_return contract::Reply::of(co_await services.inference.complete(request, call.project(), context));
+  }
+  auto stream = co_await services.inference.stream_complete(request, call.project(), context);
+  auto first = co_await stream->next();
+  co_return contract::Reply::stream([stream = std::move(stream), first = std::move(first)](
+                                        contract::EventSink& sink) mutable -> Task<void> {
+    for (auto chunk = std::move(first); chunk; chunk = co_await stream->next())
+      co_await sink.send("", *chunk);
+  });
+}
+
+}  // namespace hearth::api

@@ -1,0 +1,46 @@
+// What /metrics shows, in the Prometheus text format.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "contract/operation.hpp"
+#include "domain/inference.hpp"
+#include "engine/engines.hpp"
+#include "net/http_server.hpp"
+
+namespace hearth::api {
+
+// Thread: any. Counting never blocks: atomics per operation; tokens take a short lock.
+class Metrics final : public domain::UsageListener {
+ public:
+  Metrics();
+
+  // `operation` is null for requests that reached none.
+  void finished(const contract::Operation* operation, int status, std::chrono::nanoseconds duration);
+  void used(std::string_view model, const domain::TokenUsage& usage) override;
+
+  std::string render(const net::ServerStatistics& server,
+                     const std::vector<engine::EngineStatus>& engines) const;
+
+ private:
+  static constexpr std::array<double, 12> bounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                 0.1,   0.25,   1,     5,    30,    120};
+  struct Series {
+    std::array<std::atomic<std::uint64_t>, 6> by_class{};  // [status / 100]
+    std::array<std::atomic<std::uint64_t>, bounds.size() + 1> buckets{};
+    std::atomic<std::uint64_t> nanoseconds{0};
+  };
+  std::vector<Series> series_;  // by operation; the last is for requests that reached none
+  mutable std::mutex tokens_mutex_;
+  std::map<std::string, domain::TokenUsage, std::less<>> tokens_;
+};
+
+}  // namespace hearth::api

@@ -1,0 +1,362 @@
+#include "api/pipeline.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/format.h>
+
+#include "api/authenticate.hpp"
+#include "base/api_error.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "contract/gate.hpp"
+#include "contract/handlers.hpp"
+#include "contract/openapi.hpp"
+#include "contract/query.hpp"
+#include "contract/router.hpp"
+#include "contract/validator.hpp"
+#include "net/sse.hpp"
+
+namespace hearth::api {
+
+namespace {
+
+using namespace boost::asio::experimental::awaitable_operators;
+
+constexpr std::string_view json_type = "application/json";
+
+json::value render_error(const ApiError& error) {
+  const auto or_null = [](const std::optional<std::string>& text) {
+    return text ? json::value(*text) : json::value(nullptr);
+  };
+  return {{"error",
+           {{"message", error.message()},
+            {"type", error.type()},
+            {"param", or_null(error.param())},
+            {"code", or_null(error.code())}}}};
+}
+
+bool is_json(std::string_view content_type) {
+  std::string_view media = content_type.substr(0, content_type.find(';'));
+  while (media.ends_with(' '))
+    media.remove_suffix(1);
+  return media.empty() || text::equals_ignore_case(media, json_type);
+}
+
+}  // namespace
+
+// One request and what is known of it so far.
+struct Pipeline::Exchange {
+  const net::RequestHead& head;
+  net::BodyReader& body;
+  net::ResponseWriter& response;
+  RequestId id;
+  SteadyTime started;
+  const contract::Operation* operation = nullptr;
+  std::optional<contract::Principal> principal;
+  std::vector<std::string> ignored;  // members of the body that are accepted without effect
+  std::string allow;                 // for 405
+  int status = 0;                    // of the reply's header; 0 until it is sent
+  std::string outcome = "ok";        // for the log: ok | error code | client_gone | failed
+};
+
+Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
+                            net::ResponseWriter& response) {
+  Exchange exchange{head, body, response, RequestId(services_.ids.make("req_")),
+                    services_.clock.steady_now()};
+  std::optional<ApiError> refusal;
+  std::exception_ptr broken;
+  try {
+    co_await answer(exchange);
+  } catch (const ApiError& error) {
+    refusal = error;
+  } catch (const net::ConnectionLost&) {
+    exchange.outcome = "client_gone";
+    broken = std::current_exception();
+  } catch (const boost::system::system_error& error) {
+    // Cancellation: the server is shutting down and the drain deadline has passed.
+    exchange.outcome = error.code() == boost::asio::error::operation_aborted ? "cancelled" : "failed";
+    broken = std::current_exception();
+  } catch (const std::exception& error) {
+    log::error("request failed", {{"request_id", exchange.id.str()}, {"cause", error.what()}});
+    refusal = ApiError::internal();
+  }
+  if (refusal) {
+    exchange.outcome = refusal->code().value_or(refusal->type());
+    try {
+      co_await send_error(exchange, *refusal);
+    } catch (const net::ConnectionLost&) {
+      broken = std::current_exception();
+    }
+  }
+  const auto took = services_.clock.steady_now() - exchange.started;
+  metrics_.finished(exchange.operation, exchange.status ? exchange.status : 499, took);
+  const std::string_view operation = exchange.operation ? exchange.operation->name : "none";
+  const std::string_view project = exchange.principal && exchange.principal->project
+                                       ? std::string_view(exchange.principal->project->str())
+                                       : "";
+  const std::string_view key = exchange.principal ? std::string_view(exchange.principal->key.str()) : "";
+  log::info("request", {{"request_id", exchange.id.str()},
+                        {"method", head.method},
+                        {"path", head.path()},
+                        {"operation", operation},
+                        {"status", exchange.status},
+                        {"outcome", exchange.outcome},
+                        {"ms", std::chrono::duration<double, std::milli>(took).count()},
+                        {"project", project},
+                        {"key", key},
+                        {"client", head.remote_address}});
+  if (broken) std::rethrow_exception(broken);
+}
+
+Task<void> Pipeline::answer(Exchange& exchange) {
+  if (co_await answer_own(exchange)) co_return;
+  if (co_await answer_preflight(exchange)) co_return;
+  co_await answer_operation(exchange);
+}
+
+Task<bool> Pipeline::answer_own(Exchange& exchange) {
+  const std::string_view path = exchange.head.path();
+  const bool known = path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/openapi.json";
+  if (!known) co_return false;
+  if (exchange.head.method != "GET" && exchange.head.method != "HEAD") {
+    exchange.allow = "GET, HEAD";
+    throw ApiError::method_not_allowed(exchange.head.method, path);
+  }
+  int status = 200;
+  std::string_view type = "text/plain; charset=utf-8";
+  std::string body = "ok\n";
+  if (path == "/readyz" && !process_.ready.load()) {
+    status = 503;
+    body = "the default model has not produced a token yet\n";
+  } else if (path == "/metrics") {
+    type = "text/plain; version=0.0.4; charset=utf-8";
+    body = metrics_.render(process_.server_statistics(), services_.engines.status());
+  } else if (path == "/openapi.json") {
+    type = json_type;
+    body = contract::openapi_json();
+  }
+  exchange.status = status;
+  co_await exchange.response.send(reply_head(exchange, status, type), std::move(body));
+  co_return true;
+}
+
+Task<bool> Pipeline::answer_preflight(Exchange& exchange) {
+  const bool preflight = exchange.head.method == "OPTIONS" && exchange.head.headers.contains("origin") &&
+                         exchange.head.headers.contains("access-control-request-method");
+  if (!preflight || settings_.cors_origins.empty()) co_return false;
+  net::ResponseHead head = reply_head(exchange, 204, "");
+  head.headers.add("access-control-allow-methods", "GET, POST, DELETE");
+  head.headers.add("access-control-allow-headers",
+                   std::string(exchange.head.headers.get("access-control-request-headers")));
+  head.headers.add("access-control-max-age", "600");
+  exchange.status = 204;
+  co_await exchange.response.send(std::move(head), "");
+  co_return true;
+}
+
+Task<void> Pipeline::answer_operation(Exchange& exchange) {
+  const std::string_view path = exchange.head.path();
+  contract::RouteResult routed = contract::route(exchange.head.method, path);
+  if (std::holds_alternative<contract::RouteNotFound>(routed)) {
+    throw ApiError::unknown_route(exchange.head.method, path);
+  }
+  if (const auto* other = std::get_if<contract::MethodNotAllowed>(&routed)) {
+    exchange.allow = fmt::format("{}", fmt::join(other->allowed, ", "));
+    throw ApiError::method_not_allowed(exchange.head.method, path);
+  }
+  const auto& route = std::get<contract::Route>(routed);
+  const contract::Operation& operation = *route.operation;
+  exchange.operation = &operation;
+
+  if (operation.auth != contract::Auth::none) {
+    exchange.principal = co_await authenticate(services_.keys, operation, exchange.head.headers);
+  }
+  if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);
+
+  contract::Call call{.operation = operation,
+                      .principal = exchange.principal.value_or(contract::Principal{}),
+                      .request_id = exchange.id,
+                      .deadline = exchange.started + settings_.request_time,
+                      .path = contract::read_path(route),
+                      .query = contract::read_query(operation, exchange.head.query())};
+
+  std::optional<async::Semaphore::Permit> memory;
+  std::string text;
+  std::optional<json::Document> document;
+  if (operation.body_kind == contract::BodyKind::json) {
+    if (!is_json(exchange.head.headers.get("content-type")))
+      throw ApiError::unsupported_media_type(json_type);
+    memory = co_await admit(exchange);
+    text = co_await exchange.body.read_all(operation.body_limit);
+    auto parsed = json::Document::parse(text);
+    if (!parsed) {
+      throw ApiError::invalid_request("invalid_json",
+                                      "The request body is not valid JSON. " + parsed.error().message);
+    }
+    document = std::move(*parsed);
+    text = {};
+    if (auto violation = contract::validate(operation.body, document->root(), contract::Strictness::request,
+                                            &exchange.ignored)) {
+      throw contract::to_error(std::move(*violation));
+    }
+    call.body = &document->root();
+  }
+
+  const Handler handler = find_handler(operation.id);
+  if (operation.method == "GET") {
+    co_await send_reply(exchange, co_await handler(services_, call));
+    co_return;
+  }
+  // Work that only this client wants stops when the client leaves.
+  auto outcome = co_await (handler(services_, call) || exchange.response.closed());
+  if (outcome.index() == 1) throw net::ConnectionLost("the client left before the reply");
+  co_await send_reply(exchange, std::move(std::get<0>(outcome)));
+}
+
+Task<async::Semaphore::Permit> Pipeline::admit(const Exchange& exchange) {
+  const std::size_t limit = exchange.operation->body_limit;
+  const std::size_t announced = exchange.head.content_length.value_or(limit);
+  if (announced > limit) throw ApiError::payload_too_large(limit);
+  const std::size_t cost =
+      std::min(settings_.body_memory, announced * (exchange.operation->memory_factor + 1));
+  auto permit = co_await body_memory_.acquire(cost, settings_.admission_patience);
+  if (!permit) {
+    throw ApiError::unavailable("overloaded",
+                                "The server holds too many large requests at the moment; try again.")
+        .with_retry_after(std::chrono::seconds(1));
+  }
+  co_return std::move(*permit);
+}
+
+net::ResponseHead Pipeline::reply_head(const Exchange& exchange, int status,
+                                       std::string_view content_type) const {
+  net::ResponseHead head;
+  head.status = status;
+  if (!content_type.empty()) head.headers.add("content-type", std::string(content_type));
+  head.headers.add("x-request-id", exchange.id.str());
+  const auto took = services_.clock.steady_now() - exchange.started;
+  head.headers.add("openai-processing-ms",
+                   fmt::format("{}", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  head.headers.add("openai-version", settings_.version_header);
+  if (exchange.principal) head.headers.add("openai-organization", exchange.principal->organization.str());
+  if (!exchange.ignored.empty()) {
+    head.headers.add("x-hearth-ignored", fmt::format("{}", fmt::join(exchange.ignored, ", ")));
+  }
+  const std::string_view origin = exchange.head.headers.get("origin");
+  if (!origin.empty() && !settings_.cors_origins.empty()) {
+    const bool any = std::ranges::find(settings_.cors_origins, "*") != settings_.cors_origins.end();
+    if (any || std::ranges::find(settings_.cors_origins, origin) != settings_.cors_origins.end()) {
+      head.headers.add("access-control-allow-origin", any ? "*" : std::string(origin));
+      head.headers.add("access-control-expose-headers", "x-request-id, x-hearth-ignored, retry-after");
+      if (!any) head.headers.add("vary", "origin");
+    }
+  }
+  return head;
+}
+
+Task<void> Pipeline::send_reply(Exchange& exchange, contract::Reply reply) {
+  if (auto* producer = std::get_if<contract::EventProducer>(&reply.body)) {
+    net::ResponseHead head = reply_head(exchange, reply.status, "text/event-stream; charset=utf-8");
+    head.headers.add("cache-control", "no-cache");
+    for (auto& [name, value] : reply.headers)
+      head.headers.add(std::move(name), std::move(value));
+    co_await send_events(exchange, std::move(head), std::move(*producer));
+    co_return;
+  }
+  std::string body;
+  std::string_view type = json_type;
+  if (const auto* document = std::get_if<json::value>(&reply.body)) {
+    contract::gate::check_reply(*exchange.operation, reply.status, *document);
+    json::write_to(body, *document);
+  } else {
+    auto& bytes = std::get<contract::BytesBody>(reply.body);
+    contract::gate::check_bytes_reply(*exchange.operation, reply.status);
+    type = bytes.content_type;
+    body = std::move(bytes.bytes);
+  }
+  net::ResponseHead head = reply_head(exchange, reply.status, type);
+  for (auto& [name, value] : reply.headers)
+    head.headers.add(std::move(name), std::move(value));
+  exchange.status = reply.status;
+  co_await exchange.response.send(std::move(head), std::move(body));
+}
+
+namespace {
+
+class ResponseSink final : public contract::EventSink {
+ public:
+  ResponseSink(const contract::Operation& operation, net::ResponseWriter& response)
+      : operation_(operation), response_(response) {}
+
+  Task<void> send(std::string_view event, const json::value& data) override {
+    contract::gate::check_event(operation_, event, data);
+    data_.clear();
+    frame_.clear();
+    json::write_to(data_, data);
+    net::render_sse(frame_, event, data_);
+    co_await response_.write(frame_);
+  }
+
+ private:
+  const contract::Operation& operation_;
+  net::ResponseWriter& response_;
+  std::string data_;  // kept between events: no allocation per event
+  std::string frame_;
+};
+
+Task<void> produce(contract::EventProducer& producer, contract::EventSink& sink) {
+  co_await producer(sink);
+}
+
+}  // namespace
+
+Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
+                                 contract::EventProducer producer) {
+  exchange.status = head.status;
+  co_await exchange.response.begin(std::move(head));
+  ResponseSink sink(*exchange.operation, exchange.response);
+  std::optional<ApiError> failure;
+  try {
+    auto outcome = co_await (produce(producer, sink) || exchange.response.closed());
+    if (outcome.index() == 1) throw net::ConnectionLost("the client left during the stream");
+  } catch (const ApiError& error) {
+    failure = error;
+  } catch (const net::ConnectionLost&) {
+    throw;
+  } catch (const std::exception& error) {
+    log::error("stream failed", {{"request_id", exchange.id.str()}, {"cause", error.what()}});
+    failure = ApiError::internal();
+  }
+  std::string frame;
+  if (failure) {
+    // The status is long sent: the error goes into the stream, and no [DONE] follows it.
+    exchange.outcome = failure->code().value_or(failure->type());
+    const json::value body = render_error(*failure);
+    contract::gate::check_error(exchange.operation, failure->status(), body);
+    net::render_sse(frame, "", json::write(body));
+  } else if (exchange.operation->stream_end == contract::StreamEnd::done) {
+    net::render_sse(frame, "", "[DONE]");
+  }
+  if (!frame.empty()) co_await exchange.response.write(frame);
+  co_await exchange.response.end();
+}
+
+Task<void> Pipeline::send_error(Exchange& exchange, const ApiError& error) {
+  if (exchange.response.begun()) throw net::ConnectionLost("the reply was cut off");
+  const json::value body = render_error(error);
+  contract::gate::check_error(exchange.operation, error.status(), body);
+  net::ResponseHead head = reply_head(exchange, error.status(), json_type);
+  if (!exchange.allow.empty()) head.headers.add("allow", exchange.allow);
+  if (error.status() == 401) head.headers.add("www-authenticate", "Bearer");
+  if (error.retry_after()) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*error.retry_after()).count();
+    head.headers.add("retry-after", fmt::format("{}", seconds));
+    head.headers.add("retry-after-ms", fmt::format("{}", error.retry_after()->count()));
+  }
+  exchange.status = error.status();
+  co_await exchange.response.send(std::move(head), json::write(body));
+}
+
+}  // namespace hearth::api

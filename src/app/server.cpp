@@ -1,0 +1,184 @@
+#include "app/server.hpp"
+
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include "api/pipeline.hpp"
+#include "app/bootstrap_file.hpp"
+#include "app/builtin_model.hpp"
+#include "app/readiness.hpp"
+#include "app/welcome.hpp"
+#include "async/blocking_pool.hpp"
+#include "async/runtime.hpp"
+#include "async/scope.hpp"
+#include "base/log.hpp"
+#include "db/sqlite.hpp"
+#include "engine/engines.hpp"
+#include "net/http_server.hpp"
+#include "store/bootstrap.hpp"
+#include "store/schema.hpp"
+
+namespace hearth::app {
+namespace {
+
+constexpr std::size_t blocking_threads = 4;
+
+std::size_t io_threads(const Config& config) {
+  if (config.server.io_threads > 0) return config.server.io_threads;
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+std::unique_ptr<db::Database> open_database(const Config& config) {
+  std::filesystem::create_directories(config.data);
+  std::filesystem::permissions(config.data, std::filesystem::perms::owner_all);
+  return store::open_database(db::open_sqlite({.file = config.database.path}));
+}
+
+domain::ConfiguredModels configured(const Config& config, store::Models& registered,
+                                    async::Runtime& runtime) {
+  domain::ConfiguredModels out{configured_models(config), configured_aliases(config)};
+  bool any = !out.models.empty();
+  runtime.run_until_complete([](store::Models& models, bool& found) -> Task<void> {
+    if (!(co_await models.list()).empty()) found = true;
+  }(registered, any));
+  if (!any) {
+    if (auto builtin = find_builtin_model()) out.models.push_back(std::move(*builtin));
+  }
+  return out;
+}
+
+// "127.0.0.1:8080" → what an SDK takes as base_url.
+std::string base_url(std::string_view address, bool tls) {
+  if (address.starts_with("unix:")) return std::string(address);
+  return fmt::format("{}://{}/v1", tls ? "https" : "http", address);
+}
+
+// Owns everything that a running server consists of, in the order in which it is made.
+class RunningServer {
+ public:
+  RunningServer(const Config& config, Welcome welcome)
+      : config_(config),
+        welcome_(welcome),
+        ids_(clock_),
+        database_(open_database(config)),
+        runtime_(io_threads(config)),
+        blocking_(blocking_threads),
+        keys_(*database_, clock_, ids_),
+        chat_completions_(*database_),
+        registered_models_(*database_),
+        engines_(runtime_, blocking_, engine_settings(config)),
+        models_(configured(config, registered_models_, runtime_), *database_, engines_, blocking_, clock_),
+        inference_(models_, engines_, clock_, ids_, metrics_),
+        services_{clock_, ids_, keys_, chat_completions_, models_, engines_, inference_},
+        pipeline_(services_,
+                  {.cors_origins = config.server.cors_origins,
+                   .body_memory = static_cast<std::size_t>(config.server.body_memory),
+                   .request_time = config.server.request_timeout},
+                  metrics_, process_),
+        server_(runtime_, pipeline_, config.server.limits),
+        scope_(runtime_.executor(0)) {
+    process_.server_statistics = [this] { return server_.statistics(); };
+  }
+
+  int run() {
+    std::string url;
+    for (const net::ListenAddress& address : listen_addresses(config_)) {
+      const std::string bound = server_.listen(address);
+      log::info("listening", {{"address", bound}, {"tls", address.tls.has_value()}});
+      if (url.empty()) url = base_url(bound, address.tls.has_value());
+    }
+    runtime_.start();
+    int status = 0;
+    runtime_.run_until_complete(serve(url, status));
+    return status;
+  }
+
+ private:
+  Task<void> serve(std::string url, int& status) {
+    co_await models_.reload();
+    co_await introduce(url);
+    scope_.spawn("signals", handle_signals());
+    scope_.spawn("engines", engines_.run());
+    scope_.spawn("key uses", keys_.record_uses());
+    scope_.spawn("readiness", watch_readiness(process_, models_, engines_, co_await default_model(), clock_));
+    try {
+      co_await server_.serve();
+    } catch (const std::exception& error) {
+      log::error("the listener failed", {{"cause", error.what()}});
+      status = 1;
+    }
+    scope_.cancel();
+    co_await scope_.join();
+    co_await engines_.stop();
+    co_await keys_.flush_uses();
+    log::info("stopped");
+  }
+
+  Task<std::string> default_model() {
+    if (!config_.default_model.empty()) co_return config_.default_model;
+    const auto snapshot = co_await models_.current();
+    co_return snapshot->models().empty() ? std::string() : snapshot->models().front().id;
+  }
+
+  // The first start of a data directory makes the tenant and shows its keys, this once.
+  Task<void> introduce(const std::string& url) {
+    const auto made = co_await store::bootstrap(*database_, clock_, ids_);
+    if (!made) co_return;
+    const BootstrapFacts facts{.base_url = url,
+                               .admin_key = made->admin_key,
+                               .api_key = made->project_key,
+                               .organization_id = made->organization.str(),
+                               .project_id = made->project.str(),
+                               .default_model = co_await default_model()};
+    if (!config_.bootstrap.empty()) write_bootstrap_file(config_.bootstrap, facts);
+    if (welcome_ == Welcome::print) {
+      const bool babbles = facts.default_model == "hearth-tiny";
+      std::cout << render_welcome(facts, babbles ? Fluency::babbles : Fluency::speaks) << std::flush;
+    }
+  }
+
+  Task<void> handle_signals() {
+    boost::asio::signal_set signals(runtime_.executor(0), SIGTERM, SIGINT);
+    const int first = co_await signals.async_wait(boost::asio::use_awaitable);
+    log::info("draining", {{"signal", first}});
+    process_.ready = false;
+    server_.shutdown(config_.server.drain_deadline);
+    co_await signals.async_wait(boost::asio::use_awaitable);
+    log::warn("second signal: running requests are cut");
+    server_.shutdown(std::chrono::milliseconds(0));
+  }
+
+  const Config& config_;
+  Welcome welcome_;
+  Clock clock_;
+  IdSource ids_;
+  std::unique_ptr<db::Database> database_;
+  async::Runtime runtime_;
+  async::BlockingPool blocking_;
+  store::Keys keys_;
+  store::ChatCompletions chat_completions_;
+  store::Models registered_models_;
+  engine::Engines engines_;
+  api::Metrics metrics_;
+  domain::ModelDirectory models_;
+  domain::Inference inference_;
+  api::Services services_;
+  api::ProcessState process_;
+  api::Pipeline pipeline_;
+  net::HttpServer server_;
+  async::Scope scope_;
+};
+
+}  // namespace
+
+int Server::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  return RunningServer(config_, welcome_).run();
+}
+
+}  // namespace hearth::app

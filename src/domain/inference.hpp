@@ -1,0 +1,100 @@
+// Asking a model: name → catalogue → engine → a reply that carries our id, time and model name.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "domain/model_directory.hpp"
+#include "engine/catalogue.hpp"
+#include "engine/engines.hpp"
+#include "json/json.hpp"
+
+namespace hearth::domain {
+
+// What engines counted, over all choices.
+struct TokenUsage {
+  std::int64_t prompt = 0;
+  std::int64_t completion = 0;
+};
+
+TokenUsage read_usage(const json::object& reply);
+
+// Counts what was used; made by app/ (metrics). Thread: any.
+class UsageListener {
+ public:
+  virtual ~UsageListener() = default;
+  virtual void used(std::string_view model, const TokenUsage& usage) = 0;
+};
+
+// A streamed reply on its way to the client: every chunk stamped, the usage chunk withheld unless asked for.
+// Thread: the session's. Destroying it early stops the engine's work.
+class GenerationStream {
+ public:
+  struct Stamp {
+    std::string id;
+    std::string_view object;
+    UnixSeconds created;
+    std::string model;
+  };
+  enum class Usage { withheld, included };
+
+  GenerationStream(std::unique_ptr<engine::Lease> lease, std::unique_ptr<engine::ChunkStream> chunks,
+                   Stamp stamp, Usage usage, UsageListener& listener);
+
+  // nullopt at the end. Throws ApiError when the engine fails.
+  Task<std::optional<json::object>> next();
+  // What the engine counted; null until the stream has told.
+  const json::value& usage() const { return counted_; }
+
+ private:
+  std::unique_ptr<engine::Lease> lease_;  // outlives the chunks
+  std::unique_ptr<engine::ChunkStream> chunks_;
+  Stamp stamp_;
+  Usage usage_;
+  json::value counted_;
+  UsageListener& listener_;
+};
+
+struct Target {
+  std::shared_ptr<const engine::CatalogueSnapshot> snapshot;  // keeps `model` alive
+  const engine::Model* model;
+  std::string name;  // as the client asked for it
+};
+
+// Thread: any. Every call throws ApiError: 404 model_not_found, 400 when the model lacks the capability, and
+// what engines throw.
+class Inference {
+ public:
+  Inference(ModelDirectory& directory, engine::Engines& engines, const Clock& clock, IdSource& ids,
+            UsageListener& listener)
+      : directory_(directory), engines_(engines), clock_(clock), ids_(ids), listener_(listener) {}
+
+  Task<json::object> chat(const json::object& request, const ProjectId& project,
+                          const engine::CallContext& call);
+  Task<std::unique_ptr<GenerationStream>> stream_chat(const json::object& request, const ProjectId& project,
+                                                      const engine::CallContext& call);
+  Task<json::object> complete(const json::object& request, const ProjectId& project,
+                              const engine::CallContext& call);
+  Task<std::unique_ptr<GenerationStream>> stream_complete(const json::object& request,
+                                                          const ProjectId& project,
+                                                          const engine::CallContext& call);
+  Task<json::object> embed(const json::object& request, const ProjectId& project,
+                           const engine::CallContext& call);
+
+ private:
+  Task<Target> resolve(const json::object& request, const ProjectId& project, engine::Capability needed);
+  GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target) const;
+  json::object finish(json::object reply, const GenerationStream::Stamp& stamp);
+
+  ModelDirectory& directory_;
+  engine::Engines& engines_;
+  const Clock& clock_;
+  IdSource& ids_;
+  UsageListener& listener_;
+};
+
+}  // namespace hearth::domain
