@@ -1,0 +1,61 @@
+// One request and its reply on a session: the handler's two sides. Private to net/.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "net/http_session.hpp"
+
+namespace hearth::net {
+
+// Lives in the session's coroutine for one request.
+class HttpExchange final : public BodyReader, public ResponseWriter {
+ public:
+  explicit HttpExchange(HttpSession& session);
+
+  Task<std::size_t> read_some(std::span<char> buffer) override;
+  Task<std::string> read_all(std::size_t limit) override;
+
+  Task<void> send(ResponseHead head, std::string body) override;
+  Task<void> begin(ResponseHead head) override;
+  Task<void> write(std::string_view bytes) override;
+  Task<void> end() override;
+  bool begun() const override { return begun_; }
+  Task<void> closed() override;
+
+  bool ended() const { return ended_; }
+  bool body_done() const { return session_.parser_->done(); }
+  // The connection cannot carry another request.
+  bool must_close() const { return close_; }
+  // The reply's end is the connection's end.
+  bool until_close() const { return begun_ && !chunked_ && !sized_; }
+  // Takes the rest of a small body that the handler left; false when that is more than it is worth.
+  Task<bool> drain_body();
+
+ private:
+  enum class Framing { sized, chunked, until_close };
+
+  // Waits for more of the body, whatever part of it is here first; 0 at its end.
+  Task<std::size_t> next_body_bytes(std::span<char> out);
+  Task<void> send_continue();
+  std::string start(const ResponseHead& head, Framing framing, std::uint64_t length);
+  bool has_no_body(int status) const;
+  // Whether what the handler left of the body can be taken after the reply.
+  bool rest_is_small() const;
+  [[noreturn]] void fail_body(int status, std::string_view code, std::string message);
+
+  HttpSession& session_;
+  HttpParser& parser_;
+  bool expects_continue_ = false;
+  bool head_only_ = false;  // HEAD: no body bytes are written
+  bool begun_ = false;
+  bool ended_ = false;
+  bool sized_ = false;
+  bool chunked_ = false;
+  bool close_ = false;
+  TimePoint body_deadline_ = TimePoint::max();  // on top of the limits, while draining
+  std::uint64_t body_bytes_ = 0;
+  std::chrono::steady_clock::duration body_waited_{};  // for the client, not for the handler
+};
+
+}  // namespace hearth::net

@@ -1,0 +1,256 @@
+#include "net/http_parser.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/status.hpp>
+
+#include "base/text.hpp"
+
+namespace hearth::net {
+namespace {
+
+namespace http = boost::beast::http;
+using ErrorCode = boost::beast::error_code;
+
+std::string describe(const ErrorCode& error) {
+  return "The HTTP message is malformed: " + error.message() + ".";
+}
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Only origin form reaches the layers above; nullopt for what is neither that, nor absolute, nor "*".
+std::optional<std::string> origin_form(std::string_view method, std::string_view target) {
+  if (target.starts_with('/')) return std::string(target.substr(0, target.find('#')));
+  if (target == "*" && method == "OPTIONS") return "*";
+  const auto scheme = target.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  const auto name = target.substr(0, scheme);
+  if (!text::equals_ignore_case(name, "http") && !text::equals_ignore_case(name, "https"))
+    return std::nullopt;
+  const auto rest = target.substr(scheme + 3);
+  const auto path = rest.find_first_of("/?#");
+  if (path == 0) return std::nullopt;
+  if (path == std::string_view::npos || rest[path] == '#') return "/";
+  auto result = std::string(rest.substr(path, rest.find('#') - path));
+  return result.starts_with('/') ? result : "/" + result;
+}
+
+}  // namespace
+
+struct HttpParser::Impl {
+  virtual ~Impl() = default;
+  virtual std::size_t put(std::string_view bytes, ErrorCode& error) = 0;
+  virtual bool head_done() const = 0;
+  virtual bool done() const = 0;
+  virtual bool chunked() const = 0;
+  virtual bool keep_alive() const = 0;
+  virtual bool end_of_input() = 0;
+  virtual std::optional<std::uint64_t> remaining() const = 0;
+
+  void refuse(std::string message) {
+    if (failure.message.empty()) failure = {400, std::move(message)};
+  }
+
+  std::size_t header_limit = 0;
+  std::size_t head_bytes = 0;
+  std::string_view input;  // of the put() that runs
+  std::span<char> out;     // of the parse_body() that runs
+  std::size_t produced = 0;
+  ParseFailure failure;  // with a message once something was refused
+  RequestHead request;
+  ResponseHead response;
+  int version = 11;
+  bool has_length = false;
+  bool has_coding = false;
+};
+
+template <bool is_request>
+struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
+  using Parser = http::basic_parser<is_request>;
+  using View = boost::beast::string_view;
+
+  Typed(MessageKind kind, std::size_t limit) {
+    header_limit = limit;
+    this->header_limit_of_parser(limit);
+    Parser::body_limit(boost::none);
+    Parser::eager(false);
+    if (kind == MessageKind::response_to_head) Parser::skip(true);
+  }
+  void header_limit_of_parser(std::size_t limit) {
+    Parser::header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(limit, UINT32_MAX)));
+  }
+
+  std::size_t put(std::string_view bytes, ErrorCode& error) override {
+    return Parser::put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+  }
+  bool head_done() const override { return Parser::is_header_done(); }
+  bool done() const override { return Parser::is_done(); }
+  bool chunked() const override { return Parser::chunked(); }
+  bool keep_alive() const override { return Parser::keep_alive(); }
+  std::optional<std::uint64_t> remaining() const override {
+    const auto left = Parser::content_length_remaining();
+    return left ? std::optional<std::uint64_t>(*left) : std::nullopt;
+  }
+  bool end_of_input() override {
+    if (!Parser::got_some() || !Parser::is_header_done()) return false;
+    if (Parser::is_done()) return true;
+    ErrorCode error;
+    Parser::put_eof(error);
+    return !error;
+  }
+
+  void on_request_impl(http::verb, View method, View target, int http_version, ErrorCode&) override {
+    version = http_version;
+    request.method.assign(method.data(), method.size());
+    auto form = origin_form(request.method, std::string_view(target.data(), target.size()));
+    if (form) {
+      request.target = std::move(*form);
+    } else {
+      refuse("The request target must be a path.");
+    }
+  }
+  void on_response_impl(int code, View, int http_version, ErrorCode&) override {
+    version = http_version;
+    response.status = code;
+  }
+  void on_field_impl(http::field field, View name, View value, ErrorCode&) override {
+    if (Parser::is_header_done()) return;  // a trailer: nothing here uses them
+    const std::string_view content(value.data(), value.size());
+    if (!content.empty() &&
+        (content.data() < input.data() || content.data() >= input.data() + input.size())) {
+      refuse("Folded header lines are not allowed.");
+    }
+    if (field == http::field::content_length) {
+      if (has_length || has_coding || !is_digits(content)) refuse("The Content-Length header is not valid.");
+      has_length = true;
+    } else if (field == http::field::transfer_encoding) {
+      if (has_coding || has_length || version < 11 || !text::equals_ignore_case(content, "chunked")) {
+        refuse("The only Transfer-Encoding allowed is 'chunked', once and without a Content-Length.");
+      }
+      has_coding = true;
+    }
+    headers().add(std::string(name.data(), name.size()), std::string(content));
+  }
+  void on_header_impl(ErrorCode&) override {
+    if constexpr (is_request) {
+      const auto hosts = std::ranges::count_if(headers().entries(), [](const Headers::Entry& entry) {
+        return text::equals_ignore_case(entry.first, "host");
+      });
+      if (hosts > 1 || (hosts == 0 && version >= 11)) refuse("The request needs exactly one Host header.");
+      if (Parser::chunked()) {
+        request.content_length = std::nullopt;
+      } else {
+        const auto length = Parser::content_length();
+        request.content_length = length ? *length : 0;
+      }
+    }
+  }
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
+  std::size_t on_body_impl(View body, ErrorCode&) override { return take(body); }
+  std::size_t on_chunk_body_impl(std::uint64_t, View body, ErrorCode&) override { return take(body); }
+  void on_chunk_header_impl(std::uint64_t, View, ErrorCode&) override {}
+  void on_finish_impl(ErrorCode&) override {}
+
+  Headers& headers() {
+    if constexpr (is_request) {
+      return request.headers;
+    } else {
+      return response.headers;
+    }
+  }
+  std::size_t take(View body) {
+    const auto size = std::min(body.size(), out.size() - produced);
+    if (size > 0 && body.data() != out.data() + produced) {
+      std::memcpy(out.data() + produced, body.data(), size);
+    }
+    produced += size;
+    return size;
+  }
+};
+
+HttpParser::HttpParser(MessageKind kind, std::size_t header_limit) {
+  if (kind == MessageKind::request) {
+    impl_ = std::make_unique<Typed<true>>(kind, header_limit);
+  } else {
+    impl_ = std::make_unique<Typed<false>>(kind, header_limit);
+  }
+}
+HttpParser::~HttpParser() = default;
+HttpParser::HttpParser(HttpParser&&) noexcept = default;
+HttpParser& HttpParser::operator=(HttpParser&&) noexcept = default;
+
+std::expected<std::size_t, ParseFailure> HttpParser::parse_head(std::string_view bytes) {
+  if (bytes.empty()) return 0;
+  ErrorCode error;
+  impl_->input = bytes;
+  const auto consumed = impl_->put(bytes, error);
+  impl_->head_bytes += consumed;
+  if (!impl_->failure.message.empty()) return std::unexpected(impl_->failure);
+  const bool more = error == http::error::need_more;
+  const auto held = impl_->head_bytes + (more ? bytes.size() - consumed : 0);
+  if (error == http::error::header_limit || held > impl_->header_limit) {
+    return std::unexpected(ParseFailure{431, "The request's header is larger than the " +
+                                                 std::to_string(impl_->header_limit) +
+                                                 " bytes allowed here."});
+  }
+  if (error && !more) return std::unexpected(ParseFailure{400, describe(error)});
+  return consumed;
+}
+
+bool HttpParser::head_done() const {
+  return impl_->head_done();
+}
+
+std::expected<HttpParser::BodyStep, ParseFailure> HttpParser::parse_body(std::string_view bytes,
+                                                                         std::span<char> out) {
+  if (bytes.empty() || impl_->done()) return BodyStep{};
+  ErrorCode error;
+  impl_->input = bytes;
+  impl_->out = out;
+  impl_->produced = 0;
+  const auto consumed = impl_->put(bytes, error);
+  if (!impl_->failure.message.empty()) return std::unexpected(impl_->failure);
+  const bool more = error == http::error::need_more;
+  if (error && !more) return std::unexpected(ParseFailure{400, describe(error)});
+  if (more && bytes.size() - consumed > impl_->header_limit) {
+    return std::unexpected(ParseFailure{400, "A chunk's header or the trailer is too large."});
+  }
+  return BodyStep{consumed, impl_->produced};
+}
+
+bool HttpParser::done() const {
+  return impl_->done();
+}
+std::optional<std::uint64_t> HttpParser::remaining() const {
+  return impl_->remaining();
+}
+bool HttpParser::end_of_input() {
+  return impl_->end_of_input();
+}
+RequestHead& HttpParser::request() {
+  return impl_->request;
+}
+const ResponseHead& HttpParser::response() const {
+  return impl_->response;
+}
+bool HttpParser::is_http_1_0() const {
+  return impl_->version < 11;
+}
+bool HttpParser::is_chunked() const {
+  return impl_->chunked();
+}
+bool HttpParser::keep_alive() const {
+  return impl_->keep_alive();
+}
+
+std::string_view reason_phrase(int status) {
+  const auto phrase = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
+  return phrase.empty() ? std::string_view("Unknown") : std::string_view(phrase.data(), phrase.size());
+}
+
+}  // namespace hearth::net
