@@ -38,6 +38,20 @@ TEST(Deadline, CancelsTheTask) {
   runtime.run_until_complete(with_deadline(60s, sleep_for(1ms)));
 }
 
+TEST(Deadline, PassesOnAtOnceWhatTheTaskThrows) {
+  Runtime runtime(1);
+  const auto fail = []() -> Task<int> {
+    co_await sleep_for(1ms);
+    throw std::runtime_error("no");
+  };
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_THROW(runtime.run_until_complete([](Task<int> task) -> Task<void> {
+    co_await with_deadline(60s, std::move(task));
+  }(fail())),
+               std::runtime_error);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
+}
+
 TEST(Scope, CancelsAndJoins) {
   Runtime runtime(1);
   int ended = 0;
