@@ -170,7 +170,9 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   const contract::Operation& operation = *route.operation;
   exchange.operation = &operation;
 
-  if (operation.auth != contract::Auth::none) {
+  if (operation.auth == contract::Auth::key && process_.anonymous) {
+    exchange.principal = process_.anonymous;
+  } else if (operation.auth != contract::Auth::none) {
     exchange.principal = co_await authenticate(services_.keys, operation, exchange.head.headers);
   }
   if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);

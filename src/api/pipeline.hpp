@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "api/services.hpp"
 #include "async/semaphore.hpp"
 #include "base/api_error.hpp"
+#include "contract/principal.hpp"
 #include "contract/reply.hpp"
 #include "net/http.hpp"
 
@@ -31,9 +33,11 @@ struct PipelineSettings {
   std::string version_header = "2020-10-01";
 };
 
-// What /readyz and /metrics need from the process; made by app/.
+// What the pipeline needs from the process; made by app/ and complete before the first request.
 struct ProcessState {
   std::atomic<bool> ready{false};
+  // Who acts for requests without a valid key where authentication is switched off.
+  std::optional<contract::Principal> anonymous;
   std::function<net::ServerStatistics()> server_statistics;
 };
 

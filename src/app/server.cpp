@@ -21,6 +21,8 @@
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
 #include "store/bootstrap.hpp"
+#include "store/organizations.hpp"
+#include "store/projects.hpp"
 #include "store/schema.hpp"
 
 namespace hearth::app {
@@ -125,9 +127,17 @@ class RunningServer {
     co_return snapshot->models().empty() ? std::string() : snapshot->models().front().id;
   }
 
+  Task<contract::Principal> default_project() {
+    const auto organization = co_await store::Organizations(*database_).find_first();
+    const auto project = co_await store::Projects(*database_).get_default(organization->id);
+    log::warn("authentication is off", {{"project", project.id.str()}});
+    co_return contract::Principal{.organization = organization->id, .project = project.id};
+  }
+
   // The first start of a data directory makes the tenant and shows its keys, this once.
   Task<void> introduce(const std::string& url) {
     const auto made = co_await store::bootstrap(*database_, clock_, ids_);
+    if (!config_.auth.enabled) process_.anonymous = co_await default_project();
     if (!made) co_return;
     const BootstrapFacts facts{.base_url = url,
                                .admin_key = made->admin_key,
