@@ -29,7 +29,7 @@ std::string chat_request() {
     messages.push_back(
         {{"role", "user"},
          {"content",
-          {{{"type", "text"}, {"text", words(240)}},
+          {{{"type", "text"}, {"text", words(300)}},
            {{"type", "image_url"},
             {"image_url", {{"url", "https://example.org/picture.png"}, {"detail", "low"}}}}}}});
     const std::string id = fmt::format("call_{:02}", turn);
@@ -40,7 +40,7 @@ std::string chat_request() {
           {{{"id", id},
             {"type", "function"},
             {"function", {{"name", "look_up"}, {"arguments", R"({"place":"Ulm","unit":"C"})"}}}}}}});
-    messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", words(220)}});
+    messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", words(240)}});
   }
   const json::value parameters = {{"type", "object"}, {"properties", {{"place", {{"type", "string"}}}}}};
   const json::value function = {{"name", "look_up"}, {"description", words(100)}, {"parameters", parameters}};

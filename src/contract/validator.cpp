@@ -32,14 +32,6 @@ std::optional<Violation> Validator::validate(SchemaId schema, const json::value&
   return std::move(walk.violation);
 }
 
-const Field* Validator::find_field(const Node& object, std::string_view name) const {
-  const std::uint32_t mask = (std::uint32_t{1} << object.slot_bits) - 1;
-  const std::uint8_t slot = tables_.slots[object.slots + (hash_name(name, object.hash_seed) & mask)];
-  if (slot == no_field) return nullptr;
-  const Field& field = tables_.fields[object.first + slot];
-  return field.name == name ? &field : nullptr;
-}
-
 const json::value* Validator::find_default(SchemaId schema, std::string_view field) const {
   const Node& object = node(schema);
   if (object.kind != Kind::object) return nullptr;

@@ -40,7 +40,13 @@ class Validator {
   const SchemaTables& tables() const { return tables_; }
   const Node& node(SchemaId schema) const { return tables_.nodes[static_cast<std::size_t>(schema)]; }
   // The field of an object node; nullptr when it has none of that name.
-  const Field* find_field(const Node& object, std::string_view name) const;
+  const Field* find_field(const Node& object, std::string_view name) const {
+    const std::uint32_t mask = (std::uint32_t{1} << object.slot_bits) - 1;
+    const std::uint8_t slot = tables_.slots[object.slots + (hash_name(name, object.hash_seed) & mask)];
+    if (slot == no_field) return nullptr;
+    const Field& field = tables_.fields[object.first + slot];
+    return field.name == name ? &field : nullptr;
+  }
 
  private:
   const SchemaTables& tables_;

@@ -431,7 +431,7 @@ class _Checker:
         self.problems = problems
 
     def run(self):
-        for name, type_ in self.contract.schemas.items():
+        for name, type_ in list(self.contract.schemas.items()):
             self._check_type(type_)
             self._check_cycle(name)
         for operation in self.contract.operations:
