@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <optional>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
 
 #include "api/authenticate.hpp"
+#include "async/interruptible.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -21,8 +21,6 @@
 namespace hearth::api {
 
 namespace {
-
-using namespace boost::asio::experimental::awaitable_operators;
 
 constexpr std::string_view json_type = "application/json";
 
@@ -212,9 +210,9 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
     co_return;
   }
   // Work that only this client wants stops when the client leaves.
-  auto outcome = co_await (handler(services_, call) || exchange.response.closed());
-  if (outcome.index() == 1) throw net::ConnectionLost("the client left before the reply");
-  co_await send_reply(exchange, std::move(std::get<0>(outcome)));
+  auto reply = co_await async::run_unless(handler(services_, call), exchange.response.closed());
+  if (!reply) throw net::ConnectionLost("the client left before the reply");
+  co_await send_reply(exchange, std::move(*reply));
 }
 
 Task<async::Semaphore::Permit> Pipeline::admit(const Exchange& exchange) {
@@ -321,8 +319,8 @@ Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
   ResponseSink sink(*exchange.operation, exchange.response);
   std::optional<ApiError> failure;
   try {
-    auto outcome = co_await (produce(producer, sink) || exchange.response.closed());
-    if (outcome.index() == 1) throw net::ConnectionLost("the client left during the stream");
+    const auto produced = co_await async::run_unless(producer(sink), exchange.response.closed());
+    if (!produced) throw net::ConnectionLost("the client left during the stream");
   } catch (const ApiError& error) {
     failure = error;
   } catch (const net::ConnectionLost&) {

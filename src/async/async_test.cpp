@@ -52,6 +52,30 @@ TEST(Deadline, PassesOnAtOnceWhatTheTaskThrows) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
 }
 
+TEST(RunUnless, EndsWithWhicheverComesFirst) {
+  Runtime runtime(1);
+  runtime.run_until_complete([]() -> Task<void> {
+    const auto number = []() -> Task<int> {
+      co_await sleep_for(1ms);
+      co_return 7;
+    };
+    const auto failing = []() -> Task<void> {
+      co_await sleep_for(1ms);
+      throw std::runtime_error("no");
+    };
+    EXPECT_EQ(co_await run_unless(number(), sleep_for(60s)), 7);
+    EXPECT_EQ(co_await run_unless(sleep_for(60s), sleep_for(1ms)), std::nullopt);
+    EXPECT_EQ(co_await run_unless(sleep_for(60s), failing()), std::nullopt);
+    bool thrown = false;
+    try {
+      co_await run_unless(failing(), sleep_for(60s));
+    } catch (const std::runtime_error&) {
+      thrown = true;
+    }
+    EXPECT_TRUE(thrown);
+  }());
+}
+
 TEST(Scope, CancelsAndJoins) {
   Runtime runtime(1);
   int ended = 0;
