@@ -1,0 +1,505 @@
+// What the store promises, on every driver. A driver is one row of `drivers` at the end.
+#include <set>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "async/runtime.hpp"
+#include "async/scope.hpp"
+#include "base/api_error.hpp"
+#include "db/sqlite.hpp"
+#include "db/test_directory.hpp"
+#include "store/bootstrap.hpp"
+#include "store/chat_completions.hpp"
+#include "store/keys.hpp"
+#include "store/models.hpp"
+#include "store/organizations.hpp"
+#include "store/projects.hpp"
+#include "store/schema.hpp"
+
+namespace hearth::store {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct DriverCase {
+  const char* name;
+  std::unique_ptr<db::Driver> (*open)(const std::filesystem::path& directory);
+};
+
+// One server process on the database.
+struct Server {
+  std::unique_ptr<db::Database> database;
+  Keys keys;
+  Organizations organizations{*database};
+  Projects projects{*database};
+  ChatCompletions completions{*database};
+  Models models{*database};
+
+  Server(std::unique_ptr<db::Driver> driver, const Clock& clock, IdSource& ids)
+      : database(open_database(std::move(driver))), keys(*database, clock, ids) {}
+};
+
+class StoreConformance : public testing::TestWithParam<DriverCase> {
+ protected:
+  std::unique_ptr<Server> start() {
+    return std::make_unique<Server>(GetParam().open(directory_.path()), clock_, ids_);
+  }
+  void run(Task<void> task) { runtime_.run_until_complete(std::move(task)); }
+
+  // Bootstraps and returns the tenant of the default project.
+  Tenant make_tenant(Server& server) {
+    Tenant tenant;
+    run([](Server& s, FakeClock& clock, IdSource& ids, Tenant& out) -> Task<void> {
+      const auto made = co_await bootstrap(*s.database, clock, ids);
+      EXPECT_TRUE(made.has_value());
+      if (made) out = {made->organization, made->project};
+    }(server, clock_, ids_, tenant));
+    return tenant;
+  }
+
+  // Another project of the same organization, and one of another.
+  Tenant add_project(Server& server, OrganizationId organization) {
+    Tenant tenant{organization, ProjectId(ids_.make("proj_"))};
+    run([](Server& s, const Tenant& t) -> Task<void> {
+      co_await s.database->write([&t](db::Connection& connection) {
+        connection.execute(
+            "INSERT INTO organizations (id, name, created_at) VALUES ($1, 'x', 1) ON CONFLICT (id) DO "
+            "NOTHING",
+            {t.organization});
+        connection.execute(
+            "INSERT INTO projects (id, organization_id, name, status, is_default, created_at) "
+            "VALUES ($1, $2, 'x', 'active', 0, 1)",
+            {t.project, t.organization});
+      });
+    }(server, tenant));
+    return tenant;
+  }
+
+  db::TestDirectory directory_;
+  FakeClock clock_;
+  IdSource ids_{clock_};
+  async::Runtime runtime_{1};
+};
+
+NewChatCompletion make_completion(std::string id, UnixSeconds created_at, std::string model = "tiny",
+                                  Metadata metadata = {}) {
+  return {{.id = CompletionId(std::move(id)),
+           .created_at = created_at,
+           .model = std::move(model),
+           .request = R"({"temperature":1})",
+           .response = R"({"choices":[]})",
+           .metadata = std::move(metadata)},
+          {R"({"role":"user","content":"hi"})", R"({"role":"assistant","content":"ho"})"}};
+}
+
+std::vector<std::string> ids_of(const Page<ChatCompletionRecord>& page) {
+  std::vector<std::string> ids;
+  for (const auto& item : page.items)
+    ids.push_back(item.id.str());
+  return ids;
+}
+
+using Ids = std::vector<std::string>;
+
+TEST_P(StoreConformance, TheFirstStartMakesEverythingOnce) {
+  const auto here = start();
+  const auto there = start();
+  run([](Server& a, Server& b, FakeClock& clock, IdSource& ids) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    std::vector<Bootstrap> made;
+    const auto attempt = [](Server& s, const Clock& c, IdSource& i,
+                            std::vector<Bootstrap>& out) -> Task<void> {
+      if (auto result = co_await bootstrap(*s.database, c, i)) out.push_back(std::move(*result));
+    };
+    for (int i = 0; i < 4; ++i) {
+      scope.spawn("here", attempt(a, clock, ids, made));
+      scope.spawn("there", attempt(b, clock, ids, made));
+    }
+    co_await scope.join();
+    EXPECT_EQ(made.size(), 1u);
+    if (made.size() != 1) co_return;
+    const Bootstrap& first = made[0];
+    EXPECT_EQ((co_await b.organizations.find_first())->id, first.organization);
+    EXPECT_EQ((co_await b.organizations.get(first.organization)).id, first.organization);
+    EXPECT_EQ((co_await b.projects.get_default(first.organization)).id, first.project);
+    const auto admin = co_await b.keys.find_by_secret(first.admin_key);
+    const auto project = co_await b.keys.find_by_secret(first.project_key);
+    EXPECT_TRUE(admin && admin->kind == KeyKind::admin && !admin->project);
+    EXPECT_TRUE(project && project->kind == KeyKind::project && project->project == first.project);
+    EXPECT_TRUE(first.admin_key.starts_with("sk-admin-"));
+    EXPECT_TRUE(first.project_key.starts_with("sk-proj-"));
+  }(*here, *there, clock_, ids_));
+}
+
+TEST_P(StoreConformance, OrganizationsAndProjectsAreFoundById) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  const Tenant foreign = add_project(*server, OrganizationId("org-other"));
+  run([](Server& s, Tenant own, Tenant other) -> Task<void> {
+    EXPECT_TRUE((co_await s.organizations.find(own.organization)).has_value());
+    EXPECT_FALSE((co_await s.organizations.find(OrganizationId("org-none"))).has_value());
+    const auto project = co_await s.projects.find(own.organization, own.project);
+    EXPECT_TRUE(project && project->is_default && project->status == ProjectStatus::active);
+    EXPECT_FALSE((co_await s.projects.find(own.organization, other.project)).has_value());
+  }(*server, tenant, foreign));
+}
+
+TEST_P(StoreConformance, KeysAreFoundByTheirSecretOnly) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    const auto created =
+        co_await s.keys.create({own.organization, own.project, KeyKind::service_account, "ci", "svc_acct_1"});
+    EXPECT_TRUE(created.secret.starts_with("sk-svcacct-"));
+    EXPECT_GE(created.secret.size(), std::string_view("sk-svcacct-").size() + 48);
+    for (int i = 0; i < 3; ++i) {
+      const auto found = co_await s.keys.find_by_secret(created.secret);
+      EXPECT_TRUE(found && found->id == created.record.id && found->kind == KeyKind::service_account &&
+                  found->project == own.project && found->name == "ci" && found->owner == "svc_acct_1");
+    }
+    EXPECT_FALSE((co_await s.keys.find_by_secret(created.secret + "x")).has_value());
+    EXPECT_FALSE((co_await s.keys.find_by_secret("")).has_value());
+    EXPECT_EQ(created.record.redacted_value.find(created.secret), std::string::npos);
+    co_await s.database->read([&](db::Connection& connection) {
+      for (const db::Row row : connection.query("SELECT hash, redacted_value FROM api_keys")) {
+        EXPECT_EQ(row.get<std::string>(0).find(created.secret.substr(11)), std::string::npos);
+        EXPECT_LT(row.get<std::string>(1).size(), 24u);
+      }
+    });
+  }(*server, tenant));
+}
+
+TEST_P(StoreConformance, ARevokedKeyIsGoneEverywhereAtOnce) {
+  const auto here = start();
+  const auto there = start();
+  const Tenant tenant = make_tenant(*here);
+  run([](Server& a, Server& b, Tenant own) -> Task<void> {
+    const auto key = co_await a.keys.create({own.organization, own.project, KeyKind::project, "k", "me"});
+    EXPECT_TRUE((co_await a.keys.find_by_secret(key.secret)).has_value());
+    EXPECT_TRUE((co_await b.keys.find_by_secret(key.secret)).has_value());
+    EXPECT_FALSE(co_await a.keys.revoke(OrganizationId("org-other"), key.record.id));
+    EXPECT_TRUE((co_await b.keys.find_by_secret(key.secret)).has_value());
+    EXPECT_TRUE(co_await a.keys.revoke(own.organization, key.record.id));
+    EXPECT_FALSE((co_await b.keys.find_by_secret(key.secret)).has_value());
+    EXPECT_FALSE((co_await a.keys.find_by_secret(key.secret)).has_value());
+    EXPECT_FALSE(co_await a.keys.revoke(own.organization, key.record.id));
+  }(*here, *there, tenant));
+}
+
+TEST_P(StoreConformance, KeysOfAnArchivedProjectDoNotOpen) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    const auto key = co_await s.keys.create({own.organization, own.project, KeyKind::project, "k", "me"});
+    EXPECT_TRUE((co_await s.keys.find_by_secret(key.secret)).has_value());
+    co_await s.database->write([&](db::Connection& connection) {
+      connection.execute("UPDATE projects SET status = 'archived' WHERE id = $1", {own.project});
+    });
+    EXPECT_FALSE((co_await s.keys.find_by_secret(key.secret)).has_value());
+  }(*server, tenant));
+}
+
+TEST_P(StoreConformance, KeyUsesAreWrittenInBatches) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own, FakeClock& clock) -> Task<void> {
+    const auto key = co_await s.keys.create({own.organization, own.project, KeyKind::project, "k", "me"});
+    const auto writes = [&s] { return s.database->counters().writes; };
+    const auto before = writes();
+    for (int i = 0; i < 50; ++i)
+      co_await s.keys.find_by_secret(key.secret);
+    EXPECT_EQ(writes(), before);
+    co_await s.keys.flush_uses();
+    EXPECT_EQ(writes(), before + 1);
+    EXPECT_EQ((co_await s.keys.find_by_secret(key.secret))->last_used_at, clock.unix_now());
+    co_await s.keys.flush_uses();  // used again within the minute: nothing to write
+    EXPECT_EQ(writes(), before + 1);
+    clock.advance(61s);
+    co_await s.keys.find_by_secret(key.secret);
+    co_await s.keys.flush_uses();
+    EXPECT_EQ(writes(), before + 2);
+    EXPECT_EQ((co_await s.keys.find_by_secret(key.secret))->last_used_at, clock.unix_now());
+  }(*server, tenant, clock_));
+}
+
+TEST_P(StoreConformance, ACompletionIsKeptAsItWas) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    const Metadata metadata{{"z", "1"}, {"a", "quote \" and \xc3\xa9"}};
+    co_await s.completions.create(own, make_completion("c1", 100, "tiny", metadata));
+    const auto found = co_await s.completions.find(own, CompletionId("c1"));
+    EXPECT_TRUE(found.has_value());
+    if (!found) co_return;
+    EXPECT_EQ(found->created_at, 100);
+    EXPECT_EQ(found->model, "tiny");
+    EXPECT_EQ(found->request, R"({"temperature":1})");
+    EXPECT_EQ(found->response, R"({"choices":[]})");
+    EXPECT_EQ(found->metadata, metadata);
+    bool conflict = false;
+    try {
+      co_await s.completions.create(own, make_completion("c1", 100));
+    } catch (const db::Error& error) {
+      conflict = error.kind() == db::ErrorKind::constraint;
+    }
+    EXPECT_TRUE(conflict);
+  }(*server, tenant));
+}
+
+TEST_P(StoreConformance, AnotherProjectsCompletionIsNotFound) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  const Tenant neighbour = add_project(*server, tenant.organization);
+  const Tenant stranger = add_project(*server, OrganizationId("org-other"));
+  run([](Server& s, Tenant own, std::vector<Tenant> others) -> Task<void> {
+    const CompletionId id("c1");
+    co_await s.completions.create(own, make_completion("c1", 100, "tiny", {{"k", "v"}}));
+    others.push_back({own.organization, others[1].project});
+    others.push_back({others[1].organization, own.project});
+    for (const Tenant& other : others) {
+      EXPECT_FALSE((co_await s.completions.find(other, id)).has_value());
+      EXPECT_FALSE((co_await s.completions.update_metadata(other, id, {{"k", "stolen"}})).has_value());
+      EXPECT_FALSE((co_await s.completions.list_messages(other, id, {})).has_value());
+      EXPECT_FALSE(co_await s.completions.remove(other, id));
+      EXPECT_TRUE((co_await s.completions.list(other, {}, {})).items.empty());
+    }
+    EXPECT_EQ((co_await s.completions.find(own, id))->metadata, (Metadata{{"k", "v"}}));
+  }(*server, tenant, {neighbour, stranger}));
+}
+
+TEST_P(StoreConformance, ListsByPagesInBothOrders) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  const Tenant neighbour = add_project(*server, tenant.organization);
+  run([](Server& s, Tenant own, Tenant other) -> Task<void> {
+    // Several in one second: their order is that of their creation, not of their ids.
+    for (const auto& [id, at] : std::vector<std::pair<std::string, UnixSeconds>>{
+             {"e", 100}, {"d", 101}, {"b", 101}, {"c", 101}, {"a", 102}}) {
+      co_await s.completions.create(own, make_completion(id, at));
+      co_await s.completions.create(other, make_completion("other-" + id, at));
+    }
+    auto& list = s.completions;
+    auto page = co_await list.list(own, {}, {.limit = 2});
+    EXPECT_EQ(ids_of(page), (Ids{"e", "d"}));
+    EXPECT_TRUE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "d", .limit = 2});
+    EXPECT_EQ(ids_of(page), (Ids{"b", "c"}));
+    EXPECT_TRUE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "c", .limit = 2});
+    EXPECT_EQ(ids_of(page), (Ids{"a"}));
+    EXPECT_FALSE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "a", .limit = 2});
+    EXPECT_TRUE(page.items.empty());
+    EXPECT_FALSE(page.has_more);
+    page = co_await list.list(own, {}, {.limit = 5, .order = Order::descending});
+    EXPECT_EQ(ids_of(page), (Ids{"a", "c", "b", "d", "e"}));
+    EXPECT_FALSE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "c", .limit = 2, .order = Order::descending});
+    EXPECT_EQ(ids_of(page), (Ids{"b", "d"}));
+    // What is deleted or added behind the cursor moves nothing.
+    EXPECT_TRUE(co_await list.remove(own, CompletionId("d")));
+    page = co_await list.list(own, {}, {.after = "b", .limit = 2});
+    EXPECT_EQ(ids_of(page), (Ids{"c", "a"}));
+    for (const std::string unknown : {"d", "nonsense", "other-b", ""}) {
+      bool refused = false;
+      try {
+        co_await list.list(own, {}, {.after = unknown});
+      } catch (const ApiError& error) {
+        refused = error.status() == 400 && error.param() == "after";
+      }
+      EXPECT_TRUE(refused) << unknown;
+    }
+  }(*server, tenant, neighbour));
+}
+
+TEST_P(StoreConformance, FiltersByModelAndMetadata) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    co_await s.completions.create(own, make_completion("c1", 1, "tiny", {{"env", "a"}, {"user", "x"}}));
+    co_await s.completions.create(own, make_completion("c2", 2, "tiny", {{"env", "b"}, {"user", "x"}}));
+    co_await s.completions.create(own, make_completion("c3", 3, "large", {{"env", "a"}}));
+    co_await s.completions.create(own, make_completion("c4", 4, "tiny"));
+    const auto list = [&](ChatCompletionFilter filter, PageRequest page = {}) -> Task<Ids> {
+      co_return ids_of(co_await s.completions.list(own, std::move(filter), std::move(page)));
+    };
+    EXPECT_EQ(co_await list({}), (Ids{"c1", "c2", "c3", "c4"}));
+    EXPECT_EQ(co_await list({.model = "tiny"}), (Ids{"c1", "c2", "c4"}));
+    EXPECT_EQ(co_await list({.metadata = {{"env", "a"}}}), (Ids{"c1", "c3"}));
+    EXPECT_EQ(co_await list({.metadata = {{"env", "a"}, {"user", "x"}}}), (Ids{"c1"}));
+    EXPECT_EQ(co_await list({.model = "large", .metadata = {{"env", "a"}}}), (Ids{"c3"}));
+    EXPECT_EQ(co_await list({.metadata = {{"env", "' OR 1=1 --"}}}), Ids{});
+    EXPECT_EQ(co_await list({.model = "tiny"}, {.after = "c1"}), (Ids{"c2", "c4"}));
+
+    const auto changed = co_await s.completions.update_metadata(own, CompletionId("c1"), {{"env", "z"}});
+    EXPECT_TRUE(changed && changed->metadata == (Metadata{{"env", "z"}}));
+    EXPECT_EQ(co_await list({.metadata = {{"env", "a"}}}), (Ids{"c3"}));
+    EXPECT_EQ(co_await list({.metadata = {{"env", "z"}}}), (Ids{"c1"}));
+    EXPECT_TRUE((co_await s.completions.update_metadata(own, CompletionId("c1"), {}))->metadata.empty());
+    EXPECT_FALSE((co_await s.completions.update_metadata(own, CompletionId("c9"), {})).has_value());
+  }(*server, tenant));
+}
+
+TEST_P(StoreConformance, ListsMessagesByPages) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    auto completion = make_completion("c1", 1);
+    completion.messages.clear();
+    for (int i = 0; i < 12; ++i)
+      completion.messages.push_back(fmt::format("{{\"n\":{}}}", i));
+    co_await s.completions.create(own, completion);
+    const CompletionId id("c1");
+    auto page = co_await s.completions.list_messages(own, id, {.limit = 5});
+    EXPECT_TRUE(page && page->items.size() == 5 && page->has_more);
+    EXPECT_EQ(page->items.back().id, "c1-4");
+    EXPECT_EQ(page->items.back().message, "{\"n\":4}");
+    page = co_await s.completions.list_messages(own, id, {.after = "c1-9", .limit = 5});
+    EXPECT_TRUE(page && page->items.size() == 2 && !page->has_more);
+    EXPECT_EQ(page->items.front().id, "c1-10");
+    page = co_await s.completions.list_messages(own, id, {.after = "c1-2", .order = Order::descending});
+    EXPECT_TRUE(page && page->items.size() == 2);
+    EXPECT_EQ(page->items.front().id, "c1-1");
+    for (const std::string unknown : {"c1-12", "c1-", "c1--1", "c1-1x", "c2-1", "1"}) {
+      bool refused = false;
+      try {
+        co_await s.completions.list_messages(own, id, {.after = unknown});
+      } catch (const ApiError& error) {
+        refused = error.status() == 400;
+      }
+      EXPECT_TRUE(refused) << unknown;
+    }
+    EXPECT_FALSE((co_await s.completions.list_messages(own, CompletionId("c2"), {})).has_value());
+  }(*server, tenant));
+}
+
+TEST_P(StoreConformance, RemovingACompletionRemovesAllOfIt) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    co_await s.completions.create(own, make_completion("c1", 1, "tiny", {{"k", "v"}}));
+    EXPECT_TRUE(co_await s.completions.remove(own, CompletionId("c1")));
+    EXPECT_FALSE(co_await s.completions.remove(own, CompletionId("c1")));
+    EXPECT_FALSE((co_await s.completions.find(own, CompletionId("c1"))).has_value());
+    const int left = co_await s.database->read([](db::Connection& connection) {
+      return connection
+          .query(
+              "SELECT (SELECT COUNT(*) FROM chat_completion_messages) + "
+              "(SELECT COUNT(*) FROM chat_completion_metadata)")[0]
+          .get<int>(0);
+    });
+    EXPECT_EQ(left, 0);
+  }(*server, tenant));
+}
+
+TEST_P(StoreConformance, ManyCreateAtOnceAcrossProcesses) {
+  const auto here = start();
+  const auto there = start();
+  const Tenant tenant = make_tenant(*here);
+  run([](Server& a, Server& b, Tenant own) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    for (int i = 0; i < 60; ++i) {
+      scope.spawn("here", a.completions.create(own, make_completion(fmt::format("a{}", i), 7)));
+      scope.spawn("there", b.completions.create(own, make_completion(fmt::format("b{}", i), 7)));
+    }
+    co_await scope.join();
+    std::set<std::string> seen;
+    PageRequest request{.limit = 7};
+    for (int pages = 0; pages < 50; ++pages) {
+      const auto page = co_await a.completions.list(own, {}, request);
+      for (const auto& item : page.items)
+        EXPECT_TRUE(seen.insert(item.id.str()).second);
+      if (!page.has_more) break;
+      request.after = page.items.back().id.str();
+    }
+    EXPECT_EQ(seen.size(), 120u);
+  }(*here, *there, tenant));
+}
+
+TEST_P(StoreConformance, ModelsAndAliases) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  const Tenant neighbour = add_project(*server, tenant.organization);
+  run([](Server& s, Tenant own, Tenant other) -> Task<void> {
+    Models& models = s.models;
+    const ModelId shared("tiny");
+    const ModelId tuned("ft:tiny:1");
+    EXPECT_TRUE(co_await models.put({.id = shared, .spec = "{}", .created_at = 5}));
+    EXPECT_TRUE(co_await models.put({.id = tuned,
+                                     .tenant = own,
+                                     .origin = ModelOrigin::fine_tuned,
+                                     .spec = "{\"a\":1}",
+                                     .created_at = 6}));
+    EXPECT_TRUE(co_await models.put({.id = shared, .spec = "{\"b\":2}", .created_at = 9}));
+    EXPECT_FALSE(co_await models.put({.id = tuned, .spec = "{}"}));  // another's
+    const auto all = co_await models.list();
+    EXPECT_EQ(all.size(), 2u);
+    EXPECT_TRUE(all[0].id == tuned && all[0].tenant == own && all[0].origin == ModelOrigin::fine_tuned);
+    EXPECT_TRUE(all[1].id == shared && !all[1].tenant && all[1].spec == "{\"b\":2}" &&
+                all[1].created_at == 5);
+    EXPECT_EQ((co_await models.find(tuned))->spec, "{\"a\":1}");
+    EXPECT_FALSE((co_await models.find(ModelId("none"))).has_value());
+    EXPECT_FALSE(co_await models.remove_fine_tuned(other, tuned));
+    EXPECT_FALSE(co_await models.remove_fine_tuned(own, shared));
+    EXPECT_TRUE(co_await models.remove_fine_tuned(own, tuned));
+    EXPECT_TRUE(co_await models.remove(shared));
+    EXPECT_FALSE(co_await models.remove(shared));
+
+    co_await models.put_alias({"gpt-4o", "tiny"});
+    co_await models.put_alias({"best", "tiny"});
+    co_await models.put_alias({"gpt-4o", "large"});
+    EXPECT_EQ(co_await models.list_aliases(),
+              (std::vector<ModelAlias>{{"best", "tiny"}, {"gpt-4o", "large"}}));
+    EXPECT_TRUE(co_await models.remove_alias("best"));
+    EXPECT_FALSE(co_await models.remove_alias("best"));
+  }(*server, tenant, neighbour));
+}
+
+TEST_P(StoreConformance, EverythingSurvivesARestart) {
+  auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  run([](Server& s, Tenant own) -> Task<void> {
+    co_await s.completions.create(own, make_completion("c1", 1));
+  }(*server, tenant));
+  server.reset();
+  server = start();
+  run([](Server& s, Tenant own, FakeClock& clock, IdSource& ids) -> Task<void> {
+    EXPECT_TRUE((co_await s.completions.find(own, CompletionId("c1"))).has_value());
+    EXPECT_FALSE((co_await bootstrap(*s.database, clock, ids)).has_value());
+  }(*server, tenant, clock_, ids_));
+}
+
+TEST_P(StoreConformance, ADatabaseOfANewerReleaseIsRefused) {
+  auto server = start();
+  run([](Server& s) -> Task<void> {
+    co_await s.database->write([](db::Connection& connection) {
+      connection.execute(
+          "INSERT INTO schema_migrations (version, name, applied_at) VALUES (9999, 'future', 1)");
+    });
+  }(*server));
+  server.reset();
+  EXPECT_THROW(start(), db::Error);
+}
+
+constexpr DriverCase drivers[] = {
+    {"sqlite",
+     [](const std::filesystem::path& directory) {
+       return db::open_sqlite({.file = directory / "hearth.db"});
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Drivers, StoreConformance, testing::ValuesIn(drivers),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(DataDirectory, IsMadeForItsOwnerOnly) {
+  const db::TestDirectory directory;
+  const auto path = directory.path() / "new" / "data";
+  open_data_directory(path);
+  open_data_directory(path);
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms::owner_all);
+  EXPECT_THROW(open_data_directory("/proc/none/data"), db::Error);
+}
+
+}  // namespace
+}  // namespace hearth::store
