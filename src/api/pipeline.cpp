@@ -306,10 +306,6 @@ class ResponseSink final : public contract::EventSink {
   std::string frame_;
 };
 
-Task<void> produce(contract::EventProducer& producer, contract::EventSink& sink) {
-  co_await producer(sink);
-}
-
 }  // namespace
 
 Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
