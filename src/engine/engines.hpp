@@ -23,6 +23,11 @@ struct EngineSettings {
   std::chrono::milliseconds idle_unload{15 * 60'000};  // 0 = never
   std::chrono::milliseconds load_timeout{5 * 60'000};
   std::chrono::milliseconds stop_grace{10'000};  // between drain, TERM and KILL
+  // After a crash or a failed load the engine rests: twice as long after each one in a row, up to the most.
+  // An engine that held for `stable_after` begins anew.
+  std::chrono::milliseconds restart_delay{1'000};
+  std::chrono::milliseconds restart_delay_most{60'000};
+  std::chrono::milliseconds stable_after{60'000};
 };
 
 // Holds a loaded backend: it is neither unloaded nor evicted while a lease lives.
@@ -40,22 +45,24 @@ struct EngineStatus {
   std::size_t leases = 0;
 };
 
-// Owned by app/. Thread: any.
+// Owned by app/; outlives its leases. Thread: any. Local models load only while run() runs.
 class Engines {
  public:
   Engines(async::Runtime& runtime, async::BlockingPool& blocking, EngineSettings settings);
   ~Engines();
 
-  // Waits for the load where one is needed. Throws ApiError 503 when the engine cannot be had in time, is
-  // backing off after crashes, or the memory budget cannot hold it.
+  // Waits for the load where one is needed; everyone who asks meanwhile waits for the same one. Throws
+  // ApiError 503 when the engine cannot be had in time, is backing off after crashes, or the memory budget
+  // cannot hold it. A model whose definition has changed since gets a new engine.
   Task<std::unique_ptr<Lease>> acquire(const Model& model, const CallContext& call);
 
   // The model was deleted or its definition changed: its engine stops once its leases are gone.
   void forget(std::string_view model);
   std::vector<EngineStatus> status() const;
 
-  // Runs supervision (idle unload, health, restart) until stop(); stop() drains and ends all children.
+  // Runs supervision (loads, idle unload, restart of crashed engines that are still wanted) until stop().
   Task<void> run();
+  // From now on acquire() answers 503. Waits for the leases, at most `stop_grace`, then ends all children.
   Task<void> stop();
 
  private:

@@ -1,0 +1,99 @@
+#include "engine/child_process.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace hearth::engine {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class ChildProcessTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/hearth-child-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<ChildProcess> shell(const std::string& script) {
+    ChildSpec spec{.program = "/bin/sh", .arguments = {"-c", script}, .log_file = folder_ + "/log"};
+    spec.environment = {{"HEARTH_GREETING", "hello"}};
+    spec.log_bytes = 1000;
+    return host_.start(spec, [this](const ChildExit& exit) { exit_.set_value(exit); });
+  }
+  ChildExit wait() {
+    auto future = exit_.get_future();
+    EXPECT_EQ(future.wait_for(10s), std::future_status::ready);
+    return future.get();
+  }
+
+  std::string folder_;
+  std::promise<ChildExit> exit_;
+  ChildHost host_;
+};
+
+TEST_F(ChildProcessTest, ReportsCodeOutputAndEnvironment) {
+  const auto child = shell("echo $HEARTH_GREETING; echo oops >&2; exit 3");
+  const ChildExit exit = wait();
+  EXPECT_EQ(exit.code, 3);
+  EXPECT_EQ(exit.describe(), "exited with code 3");
+  EXPECT_FALSE(child->running());
+  EXPECT_EQ(child->last_lines(), "hello\noops\n");
+  std::ifstream log(folder_ + "/log");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(log), {}), "hello\noops\n");
+}
+
+TEST_F(ChildProcessTest, ASignalEndsTheWholeGroup) {
+  const auto child = shell("sleep 100 & sleep 100; wait");
+  EXPECT_TRUE(child->running());
+  EXPECT_EQ(::getpgid(child->pid()), child->pid());
+  child->send(SIGTERM);
+  EXPECT_EQ(wait().signal, SIGTERM);
+  child->send(SIGTERM);  // nobody is hit
+}
+
+TEST_F(ChildProcessTest, TheLogIsBounded) {
+  const auto child = shell("i=0; while [ $i -lt 200 ]; do echo line number $i; sleep 0; i=$((i+1)); done");
+  EXPECT_EQ(wait().code, 0);
+  // One read of the pipe may exceed the bound, but never adds to what was there.
+  EXPECT_LE(std::filesystem::file_size(folder_ + "/log"), 8192u);
+  EXPECT_THAT(child->last_lines(), HasSubstr("line number 199\n"));
+  EXPECT_THAT(child->last_lines(), testing::Not(HasSubstr("line number 1\n")));
+}
+
+TEST_F(ChildProcessTest, AMissingProgramIsAnErrorThatNamesIt) {
+  try {
+    host_.start({.program = "/nowhere/engine", .log_file = folder_ + "/log"}, [](const ChildExit&) {});
+    FAIL() << "started";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("/nowhere/engine: No such file"));
+  }
+}
+
+TEST(ChildHostTest, KillsWhatStillRuns) {
+  pid_t pid = 0;
+  std::unique_ptr<ChildProcess> child;
+  int exits = 0;
+  {
+    ChildHost host;
+    child = host.start({.program = "/bin/sleep", .arguments = {"100"}, .log_file = "/dev/null"},
+                       [&](const ChildExit& exit) {
+                         ++exits;
+                         EXPECT_EQ(exit.signal, SIGKILL);
+                       });
+    pid = child->pid();
+  }
+  EXPECT_EQ(exits, 1);
+  EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+}  // namespace
+}  // namespace hearth::engine
