@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Runs every test of a built tree: `./dev test` calls it.
+
+    run.py [NAME...] [--fuzz-seconds N] [--list]
+
+A NAME picks the suites that begin with it: `lint`, `unit`, `unit.net`, `tools`, `cases`, `system.engines`, `fuzz`. Prints one line per
+suite (with the output of what failed above it) and ends with one line of counts. When all that produces replies has run, the
+gate judges whether they kept the contract and covered it.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import re
+import signal
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parent
+ROOT = TESTS.parent
+sys.path.insert(0, str(TESTS))
+
+from support import paths  # noqa: E402
+
+UNIT_LIMIT, SUITE_LIMIT, CASES_LIMIT, FUZZ_GRACE = 180, 420, 600, 120      # seconds
+SYSTEM_AT_ONCE = FUZZERS_AT_ONCE = 2
+
+
+@dataclasses.dataclass
+class Result:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    output: str = ""
+    notes: list = dataclasses.field(default_factory=list)
+
+
+def run_bounded(command, limit, environment=None, cwd=ROOT):
+    """(exit status, output); status None when the time was over. Everything it started ends with it."""
+    process = subprocess.Popen([str(part) for part in command], cwd=cwd, env=dict(os.environ) | (environment or {}),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=limit)
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return None, f"{output}\nstopped after {limit} s\n"
+
+
+def from_unittest(status, output):
+    ran = re.search(r"(?m)^Ran (\d+) tests?", output)
+    counts = {name: int(number) for name, number in re.findall(r"(failures|errors|skipped|unexpected successes)=(\d+)",
+                                                               output.rsplit("Ran ", 1)[-1])}
+    total, skipped = int(ran[1]) if ran else 0, counts.pop("skipped", 0)
+    failed = min(sum(counts.values()), max(total, 1))
+    if status != 0 and failed == 0:
+        failed = 1
+    notes = [f"skipped: {reason}" for reason in re.findall(r"\.\.\. skipped ['\"](.*)['\"]", output)]
+    return Result(max(total - failed - skipped, 0), failed, skipped, output, notes)
+
+
+def from_counts(status, output):
+    """What ends with "N passed, N failed[, N skipped]"."""
+    found = re.findall(r"(?m)^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", output)
+    if not found:
+        return Result(failed=1, output=output)
+    passed, failed, skipped = (int(number or 0) for number in found[-1])
+    return Result(passed, failed if status == 0 or failed else 1, skipped, output)
+
+
+def from_gtest(status, output):
+    passed = re.search(r"\[  PASSED  \] (\d+) tests?", output)
+    failed = len(set(re.findall(r"(?m)^\[  FAILED  \] (\S+)(?: \(|,|$)", output)))
+    skipped = re.search(r"\[  SKIPPED \] (\d+) tests?", output)
+    if status != 0 and not failed:
+        failed = 1
+    return Result(int(passed[1]) if passed else 0, failed, int(skipped[1]) if skipped else 0, output)
+
+
+def from_lints(status, output):
+    passed, failed = len(re.findall(r"(?m)^ok ", output)), len(re.findall(r"(?m)^FAULT ", output))
+    return Result(passed, failed or (1 if status else 0), 0, output)
+
+
+# ---- the suites: (name, function of the options)
+
+def unittest_suite(folder, pattern, limit=SUITE_LIMIT, top=None):
+    def run(_):
+        command = [sys.executable, "-m", "unittest", "discover", "-v", "-s", folder, "-p", pattern] + (["-t", top] if top else [])
+        return from_unittest(*run_bounded(command, limit))
+    return run
+
+
+def gtest_suite(program):
+    return lambda _: from_gtest(*run_bounded([program, "--gtest_brief=1"], UNIT_LIMIT))
+
+
+def script_suite(command, read, limit):
+    return lambda _: read(*run_bounded(command, limit))
+
+
+def fuzz_suite(program):
+    """From the kept seeds, for the given seconds; a crash, a leak, a hang or too much memory fails. The input is kept."""
+    def run(options):
+        name = program.name
+        kept = paths.BUILD / "fuzz_findings"
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="hearth-fuzz-") as fresh:
+            folders = [fresh] + [folder for folder in [TESTS / "fuzz" / "seeds" / name] if folder.is_dir()]
+            command = [program, *folders, f"-max_total_time={options.fuzz_seconds}", "-timeout=20", "-rss_limit_mb=3000",
+                       f"-artifact_prefix={kept}/{name}-", "-print_final_stats=1", "-verbosity=0"]
+            dictionary = fuzz_dictionary()
+            if dictionary:
+                command.append(f"-dict={dictionary}")
+            status, output = run_bounded(command, options.fuzz_seconds + FUZZ_GRACE)
+        executed = re.search(r"stat::number_of_executed_units: (\d+)", output)
+        return Result(int(status == 0), int(status != 0), 0, output[-20_000:], [f"{executed[1]} inputs"] if executed else [])
+    return run
+
+
+_dictionary_lock = threading.Lock()
+
+
+def fuzz_dictionary():
+    """The contract's words, written once per build."""
+    path = paths.BUILD / "fuzz_findings" / "contract.dict"
+    with _dictionary_lock:
+        if not path.exists():
+            status, output = run_bounded([sys.executable, ROOT / "tools" / "contractc" / "contractc", "fuzz-dict"], 60)
+            if status != 0:
+                return None
+            path.write_text(output)
+    return path
+
+
+def suites():
+    lint = ROOT / "tools" / "lint" / "run.py"
+    if lint.exists():
+        yield "lint", script_suite([sys.executable, lint], from_lints, SUITE_LIMIT)
+    for folder in sorted({path.parent for path in (ROOT / "tools").glob("*/test_*.py")} | {TESTS / "cases"}):
+        yield f"tools.{folder.name}", unittest_suite(folder, "test_*.py")
+    for program in sorted((paths.BUILD / "src").glob("unit_*")):
+        if program.is_file() and os.access(program, os.X_OK):
+            yield f"unit.{program.name.removeprefix('unit_')}", gtest_suite(program)
+    yield "cases", script_suite([sys.executable, TESTS / "cases" / "run_cases.py"], from_counts, CASES_LIMIT)
+    for path in sorted((TESTS / "system").glob("test_*.py")):
+        yield f"system.{path.stem.removeprefix('test_')}", unittest_suite(TESTS / "system", path.name, top=TESTS)
+    for program in sorted((paths.BUILD / "tests" / "fuzz").glob("fuzz_*")):
+        if program.is_file() and os.access(program, os.X_OK):
+            yield f"fuzz.{program.name.removeprefix('fuzz_')}", fuzz_suite(program)
+
+
+def judge_gate(folder):
+    files = sorted(pathlib.Path(folder).glob("*.jsonl"))
+    if not files:
+        return Result(skipped=1, notes=["skipped: this build has no gate"])
+    status, output = run_bounded([sys.executable, ROOT / "tools" / "contractc" / "contractc", "gate", *files], 120)
+    return Result(int(status == 0), int(status != 0), 0, output)
+
+
+class Report:
+    def __init__(self):
+        self.total, self.lock, self.failures = Result(), threading.Lock(), []
+
+    def add(self, name, result, seconds):
+        with self.lock:
+            self.total.passed += result.passed
+            self.total.failed += result.failed
+            self.total.skipped += result.skipped
+            if result.failed:
+                self.failures.append(name)
+                print(f"\n----- {name}\n{result.output.rstrip()[-20_000:]}\n-----")
+            counts = f"{result.passed} passed" + (f", {result.failed} FAILED" if result.failed else "") + \
+                (f", {result.skipped} skipped" if result.skipped else "")
+            print(f"{name:24} {counts:40} {seconds:7.1f} s  {'; '.join(result.notes)}".rstrip(), flush=True)
+
+    def run(self, name, function, options):
+        start = time.monotonic()
+        try:
+            result = function(options)
+        except Exception as error:                                       # a suite that cannot start has failed
+            result = Result(failed=1, output=f"{type(error).__name__}: {error}")
+        self.add(name, result, time.monotonic() - start)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="only suites that begin with these names")
+    parser.add_argument("--fuzz-seconds", type=int, default=int(os.environ.get("HEARTH_FUZZ_SECONDS", "60")))
+    parser.add_argument("--list", action="store_true", help="name the suites")
+    options = parser.parse_args()
+    everything = list(suites())
+    chosen = [suite for suite in everything if not options.names or any(suite[0].startswith(name) for name in options.names)]
+    if options.list:
+        print("\n".join(name for name, _ in everything))
+        return 0
+    if not chosen:
+        print(f"no suite begins with {' or '.join(options.names)}\n0 passed, 1 failed")
+        return 1
+
+    def of(*kinds):
+        return [suite for suite in chosen if suite[0].split(".")[0] in kinds]
+
+    report, start = Report(), time.monotonic()
+    gate_folder = tempfile.mkdtemp(prefix="hearth-gate-")
+    os.environ["HEARTH_GATE_FOLDER"] = gate_folder
+    if of("cases", "system"):
+        paths.llama_server()
+        for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.slow_model):
+            model()                                                      # written once, before suites run side by side
+    try:
+        for name, function in of("lint", "tools", "unit", "cases"):
+            report.run(name, function, options)
+        for kind, at_once in (("system", SYSTEM_AT_ONCE), ("fuzz", FUZZERS_AT_ONCE)):
+            with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+                list(pool.map(lambda suite: report.run(*suite, options), of(kind)))
+        if len(of("cases", "system")) == len([name for name, _ in everything if name.split(".")[0] in ("cases", "system")]):
+            report.run("gate", lambda _: judge_gate(gate_folder), options)
+    finally:
+        shutil.rmtree(gate_folder, ignore_errors=True)
+    print(f"\n{time.monotonic() - start:.0f} s in all" + (f"; failed: {' '.join(report.failures)}" if report.failures else ""))
+    total = report.total
+    print(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

