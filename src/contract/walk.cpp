@@ -1,6 +1,5 @@
 #include "contract/walk.hpp"
 
-#include <array>
 #include <bit>
 #include <cmath>
 #include <iterator>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "contract/text_forms.hpp"
 #include "contract/wording.hpp"
 
 namespace hearth::contract {
@@ -49,52 +49,6 @@ bool is_below(const Node& node, double size) {
 }
 bool is_above(const Node& node, double size) {
   return has(node, node_flag::has_max) && size > node.max;
-}
-
-bool matches(const Pattern& pattern, std::string_view text) {
-  std::size_t at = 0;
-  for (const PatternAtom& atom : pattern.atoms) {
-    std::uint32_t count = 0;
-    while (at < text.size() && count < atom.max) {
-      const auto byte = static_cast<unsigned char>(text[at]);
-      if ((atom.bytes[byte >> 6] >> (byte & 63) & 1) == 0) break;
-      ++at;
-      ++count;
-    }
-    if (count < atom.min) return false;
-  }
-  return at == text.size();
-}
-
-// A scheme, a colon, and something after it without blanks or control characters at its start.
-bool is_uri(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
-  for (std::size_t i = 0; i < colon; ++i) {
-    const char c = text[i];
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    const bool other = (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-    if (!letter && (i == 0 || !other)) return false;
-  }
-  return static_cast<unsigned char>(text[colon + 1]) > 0x20;
-}
-
-constexpr auto base64_alphabet = [] {
-  std::array<bool, 256> result{};
-  for (char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")) {
-    result[static_cast<unsigned char>(c)] = true;
-  }
-  return result;
-}();
-
-bool is_base64(std::string_view text) {
-  if (text.size() % 4 != 0) return false;
-  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding)
-    text.remove_suffix(1);
-  for (char c : text) {
-    if (!base64_alphabet[static_cast<unsigned char>(c)]) return false;
-  }
-  return true;
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from model import ERROR_SCHEMA, load_contract
+from model import ERROR_SCHEMA
+from reader import load_contract
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 PREFIX = "/v1"

@@ -1,7 +1,8 @@
 """Writes the C++: identifiers, tables, and the declarations of the handlers."""
 import re
 
-from tables import NO_NODE, path_names
+from routes import path_names
+from tables import NO_NODE
 
 _RESERVED = set("""alignas alignof and and_eq asm assert auto bitand bitor bool break case catch char char8_t char16_t
 char32_t class co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype

@@ -1,10 +1,10 @@
 """Flattens the contract into the tables that src/contract/tables.hpp describes. Change both together."""
 import json
-import re
 from dataclasses import dataclass
 
 from model import ERROR_SCHEMA
 from pattern import PatternError, compile_pattern
+from routes import RouteTree
 
 NO_NODE = 0xFFFF
 NO_FIELD = 0xFF
@@ -376,36 +376,6 @@ class Tables:
             if own == index or index in self._children_of(own):
                 return f"{self.contract.schemas[schema].where} ({schema})"
         return "contract"
-
-
-class RouteTree:
-    """One node per path segment; static segments are tried before a parameter."""
-
-    def __init__(self, operations):
-        self.nodes = [self._new()]
-        for operation in operations:
-            current = self.nodes[0]
-            for segment in operation.path.split("/")[1:]:
-                if segment.startswith("{"):
-                    current["param"] = current["param"] or self._grow()
-                    current = self.nodes[current["param"]]
-                else:
-                    if segment not in current["children"]:
-                        current["children"][segment] = self._grow()
-                    current = self.nodes[current["children"][segment]]
-            current["methods"].append((operation.method, operation.name))
-
-    @staticmethod
-    def _new():
-        return {"children": {}, "param": 0, "methods": []}
-
-    def _grow(self):
-        self.nodes.append(self._new())
-        return len(self.nodes) - 1
-
-
-def path_names(operation):
-    return re.findall(r"\{([^}/]*)\}", operation.path)
 
 
 def kind_of(value):

@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 from compare import Comparison, compare_operations, judge
-from model import load_contract
+from reader import load_contract
 
 OPERATIONS = """
 operations:

@@ -13,7 +13,8 @@ import emit_cpp  # noqa: E402
 import emit_openapi  # noqa: E402
 import gate_log  # noqa: E402
 import reports  # noqa: E402
-from model import load_contract, unused_schemas  # noqa: E402
+from checker import unused_schemas  # noqa: E402
+from reader import load_contract  # noqa: E402
 from pattern import PatternError, compile_pattern  # noqa: E402
 from tables import Tables, hash_name, perfect_hash  # noqa: E402
 

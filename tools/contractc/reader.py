@@ -1,0 +1,300 @@
+"""Reads the YAML of contract/ into the dataclasses of model.py and names each fault by file and line."""
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from checker import Checker
+from model import AUTHS, FORMATS, METHODS, PRIMITIVES, Contract, Field, Operation, Reply, Type
+from yaml_source import Map, Problems, Seq, load
+
+_ANNOTATIONS = {"doc", "deprecated", "ignored", "requires", "secret", "default", "nullable"}
+_FORM_KEYS = {
+    "type": {"min", "max", "pattern", "enum", "format", "open_enum"},
+    "const": set(),
+    "enum": {"open_enum"},
+    "array": {"min", "max"},
+    "map": {"min", "max", "key_max"},
+    "fields": {"extends", "extra"},
+    "union": {"by"},
+}
+_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "status", "path", "query", "body", "multipart", "body_limit",
+                   "memory", "reply", "events", "errors", "deprecated"}
+_SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SCHEMA_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
+_SIZE = re.compile(r"([0-9]+) ?(KiB|MiB|GiB|KB|MB|GB|B)?\Z")
+_UNITS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def load_contract(folder: Path):
+    """Reads and checks the contract below `folder`. Returns it with the problems found (it is whole when there are none)."""
+    problems = Problems()
+    reader = _Reader(problems)
+    shown_root = folder.name
+    for kind in ("schemas", "operations"):
+        for path in sorted((folder / kind).glob("*.yaml")):
+            shown = f"{shown_root}/{kind}/{path.name}"
+            document = load(path, shown, problems)
+            if document is None:
+                continue
+            if not isinstance(document, Map):
+                problems.add(f"{shown}:1", "the file must be a mapping")
+                continue
+            reader.known(document, {kind}, "a contract file")
+            if kind == "schemas":
+                reader.read_schemas(document.get("schemas"), document.at("schemas"))
+            else:
+                reader.read_operations(document.get("operations"), document.at("operations"), path.stem)
+    contract = Contract(reader.operations, reader.schemas, sorted({op.group for op in reader.operations}))
+    Checker(contract, problems).run()
+    return contract, problems
+
+
+class _Reader:
+    """YAML → dataclasses. Names are resolved later, by the checker."""
+
+    def __init__(self, problems):
+        self.problems = problems
+        self.schemas = {}
+        self.operations = []
+        self._operation_places = {}
+
+    def known(self, mapping, allowed, what):
+        for key in mapping:
+            if key not in allowed:
+                self.problems.add(mapping.at(key), f"'{key}' is not known in {what}")
+
+    def read_schemas(self, mapping, where):
+        if not isinstance(mapping, Map):
+            self.problems.add(where, "'schemas' must be a mapping")
+            return
+        for name, value in mapping.items():
+            place = mapping.at(name)
+            if not isinstance(name, str) or not _SCHEMA_NAME.match(name):
+                self.problems.add(place, f"'{name}' is not a schema name (PascalCase)")
+            elif name in self.schemas:
+                self.problems.add(place, f"schema '{name}' is already at {self.schemas[name].where}")
+            else:
+                self.schemas[name] = replace(self.read_type(value, place), where=place)
+
+    def read_fields(self, mapping, where):
+        if not isinstance(mapping, Map):
+            self.problems.add(where, "a field list must be a mapping")
+            return []
+        fields = []
+        for key, value in mapping.items():
+            place = mapping.at(key)
+            if key is None or isinstance(key, bool):
+                key = {None: "null", True: "true", False: "false"}[key]
+            key = str(key)
+            required = key.endswith("!")
+            name = key[:-1] if required else key
+            if not name or any(ord(c) <= 32 for c in name):
+                self.problems.add(place, f"'{key}' is not a field name")
+                continue
+            if any(f.name == name for f in fields):
+                self.problems.add(place, f"field '{name}' is written twice")
+                continue
+            fields.append(Field(name, required, self.read_type(value, place), place))
+        return fields
+
+    def read_type(self, value, where):
+        if value is None:
+            return Type("null", where)
+        if isinstance(value, str):
+            nullable = value.endswith("?")
+            word = value[:-1] if nullable else value
+            if word in PRIMITIVES:
+                return Type(word, where, nullable=nullable)
+            if _SCHEMA_NAME.match(word):
+                return Type("ref", where, name=word, nullable=nullable)
+            self.problems.add(where, f"'{value}' is not a type")
+            return Type("any", where)
+        if isinstance(value, Seq):
+            if len(value) != 1:
+                self.problems.add(where, "an array type holds exactly one type: [T]")
+                return Type("any", where)
+            return Type("array", where, item=self.read_type(value[0], value.where))
+        if isinstance(value, Map):
+            return self._read_mapping(value, where)
+        self.problems.add(where, f"'{value}' is not a type")
+        return Type("any", where)
+
+    def _read_mapping(self, value, where):
+        forms = [form for form in ("type", "const", "array", "map", "fields", "union") if form in value]
+        if not forms and "enum" in value:
+            forms = ["enum"]
+        if not forms and ("extends" in value or "extra" in value):
+            forms = ["fields"]
+        if len(forms) != 1:
+            self.problems.add(where, "a type has exactly one of: type, const, enum, array, map, fields, union")
+            return Type("any", where)
+        form = forms[0]
+        self.known(value, _ANNOTATIONS | _FORM_KEYS[form] | {form}, f"a type written with '{form}'")
+        result = self._read_form(form, value, where)
+        for key in ("min", "max", "key_max"):
+            if key in value:
+                if isinstance(value[key], (int, float)) and not isinstance(value[key], bool):
+                    setattr(result, key, value[key])
+                else:
+                    self.problems.add(value.at(key), f"'{key}' must be a number")
+        for key in ("doc", "requires", "pattern", "format"):
+            if key in value:
+                if isinstance(value[key], str):
+                    setattr(result, key, value[key])
+                else:
+                    self.problems.add(value.at(key), f"'{key}' must be text")
+        for key in ("deprecated", "ignored", "secret", "open_enum", "nullable"):
+            if key in value:
+                if isinstance(value[key], bool):
+                    setattr(result, key, value[key] or getattr(result, key))
+                else:
+                    self.problems.add(value.at(key), f"'{key}' must be true or false")
+        if "default" in value:
+            result.default = value["default"]
+        if result.format and result.format not in FORMATS:
+            self.problems.add(value.at("format"), f"'{result.format}' is not a format ({', '.join(FORMATS)})")
+        return result
+
+    def _read_form(self, form, value, where):
+        inner, place = value.get(form), value.at(form)
+        if form == "type":
+            result = replace(self.read_type(inner, place), where=where)
+            if "enum" in value:
+                result.values = self._read_values(value["enum"], value.at("enum"))
+            return result
+        if form == "const":
+            return Type("const", where, values=[inner])
+        if form == "enum":
+            return Type("enum", where, values=self._read_values(inner, place))
+        if form in ("array", "map"):
+            return Type(form, where, item=self.read_type(inner, place))
+        if form == "fields":
+            result = Type("fields", where)
+            if "fields" in value and inner is not None:
+                result.fields = self.read_fields(inner, place)
+            extends = value.get("extends", [])
+            if isinstance(extends, str):
+                extends = [extends]
+            if not isinstance(extends, list) or not all(isinstance(base, str) for base in extends):
+                self.problems.add(value.at("extends"), "'extends' must be a list of schema names")
+                extends = []
+            result.extends = list(extends)
+            if "extra" in value:
+                result.extra = self.read_type(value["extra"], value.at("extra"))
+            return result
+        if not isinstance(inner, Seq) or not inner:
+            self.problems.add(place, "'union' must be a list of types")
+            return Type("any", where)
+        by = value.get("by", "")
+        if not isinstance(by, str):
+            self.problems.add(value.at("by"), "'by' must be a field name")
+            by = ""
+        return Type("union", where, arms=[self.read_type(arm, inner.where) for arm in inner], by=by)
+
+    def _read_values(self, values, where):
+        if not isinstance(values, Seq) or not values:
+            self.problems.add(where, "'enum' must be a list of values")
+            return []
+        if any(isinstance(v, (Map, Seq)) for v in values) or len(set(map(repr, values))) != len(values):
+            self.problems.add(where, "the values of 'enum' must be different words or numbers")
+            return []
+        return list(values)
+
+    def read_operations(self, entries, where, group):
+        if not isinstance(entries, Seq):
+            self.problems.add(where, "'operations' must be a list")
+            return
+        for entry in entries:
+            if isinstance(entry, Map):
+                self._read_operation(entry, group)
+            else:
+                self.problems.add(where, "an operation must be a mapping")
+
+    def _read_operation(self, entry, group):
+        self.known(entry, _OPERATION_KEYS, "an operation")
+        name, http = entry.get("op"), entry.get("http")
+        if not isinstance(name, str) or not _SNAKE.match(name):
+            self.problems.add(entry.where, "'op' must be a snake_case name")
+            return
+        if name in self._operation_places:
+            self.problems.add(entry.at("op"), f"operation '{name}' is already at {self._operation_places[name]}")
+            return
+        method, _, path = http.partition(" ") if isinstance(http, str) else ("", "", "")
+        if method not in METHODS or not path.startswith("/") or " " in path:
+            self.problems.add(entry.at("http"), f"'http' of {name} must be METHOD /path")
+            return
+        self._operation_places[name] = entry.at("op")
+        operation = Operation(name, group, method, path, entry.at("op"))
+        operation.summary = entry.get("summary") or ""
+        if not operation.summary:
+            self.problems.add(entry.where, f"{name} has no 'summary'")
+        operation.auth = entry.get("auth")
+        if operation.auth not in AUTHS:
+            self.problems.add(entry.at("auth"), f"{name} must spell out 'auth': {', '.join(AUTHS)}")
+            operation.auth = "key"
+        if entry.get("status", "planned") != "planned":
+            self.problems.add(entry.at("status"), "'status' is 'planned' or left out")
+        operation.planned = "status" in entry
+        operation.deprecated = entry.get("deprecated") is True
+        if "path" in entry:
+            operation.path_fields = [replace(f, required=True) for f in self.read_fields(entry["path"], entry.at("path"))]
+        if "query" in entry:
+            operation.query_fields = self.read_fields(entry["query"], entry.at("query"))
+        self._read_body(entry, operation)
+        self._read_replies(entry, operation)
+        errors = entry.get("errors", [])
+        if isinstance(errors, list) and all(isinstance(code, str) and _SNAKE.match(code) for code in errors):
+            operation.errors = list(errors)
+        else:
+            self.problems.add(entry.at("errors"), "'errors' must be a list of codes")
+        self.operations.append(operation)
+
+    def _read_body(self, entry, operation):
+        if "body" in entry and "multipart" in entry:
+            self.problems.add(entry.at("multipart"), f"{operation.name} has 'body' and 'multipart'; one is allowed")
+        for key, kind in (("body", "json"), ("multipart", "multipart")):
+            if key in entry:
+                operation.body_kind, operation.body = kind, str(entry[key])
+        if "body_limit" in entry:
+            match = _SIZE.match(str(entry["body_limit"]))
+            if match:
+                operation.body_limit = int(match[1]) * _UNITS[match[2]]
+            else:
+                self.problems.add(entry.at("body_limit"), "'body_limit' must be a size such as 4MiB")
+        if "memory" in entry:
+            if isinstance(entry["memory"], int) and 1 <= entry["memory"] <= 64:
+                operation.memory = entry["memory"]
+            else:
+                self.problems.add(entry.at("memory"), "'memory' must be a whole number from 1 to 64")
+
+    def _read_replies(self, entry, operation):
+        replies = entry.get("reply")
+        if replies is None:
+            replies = Map(entry.where)
+        if not isinstance(replies, Map):
+            self.problems.add(entry.at("reply"), "'reply' maps a status to a schema")
+            replies = Map(entry.where)
+        for status, value in replies.items():
+            if not isinstance(status, int) or not 200 <= status <= 299:
+                self.problems.add(replies.at(status), f"'{status}' is not a status of success")
+                continue
+            for word in value if isinstance(value, Seq) else [value]:
+                if word in ("bytes", "text") or word is None:
+                    operation.replies.append(Reply(status, word or "empty", ""))
+                else:
+                    operation.replies.append(Reply(status, "json", str(word)))
+        if not operation.planned and not operation.replies:
+            self.problems.add(entry.where, f"{operation.name} is implemented but has no 'reply'")
+        events = entry.get("events")
+        if events is None:
+            return
+        if not isinstance(events, Map):
+            self.problems.add(entry.at("events"), "'events' maps an event's name to a schema")
+            return
+        for name, schema in events.items():
+            if name == "end":
+                operation.ends_with_done = schema == "done"
+                if schema != "done":
+                    self.problems.add(events.at(name), "'end' can only be 'done'")
+            else:
+                operation.events[name or ""] = str(schema)
