@@ -1,7 +1,6 @@
 #include "app/server.hpp"
 
 #include <csignal>
-#include <filesystem>
 #include <iostream>
 #include <thread>
 
@@ -11,19 +10,18 @@
 #include "api/pipeline.hpp"
 #include "app/bootstrap_file.hpp"
 #include "app/builtin_model.hpp"
+#include "app/data_directory.hpp"
 #include "app/readiness.hpp"
 #include "app/welcome.hpp"
 #include "async/blocking_pool.hpp"
 #include "async/runtime.hpp"
 #include "async/scope.hpp"
 #include "base/log.hpp"
-#include "db/sqlite.hpp"
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
 #include "store/bootstrap.hpp"
 #include "store/organizations.hpp"
 #include "store/projects.hpp"
-#include "store/schema.hpp"
 
 namespace hearth::app {
 namespace {
@@ -33,12 +31,6 @@ constexpr std::size_t blocking_threads = 4;
 std::size_t io_threads(const Config& config) {
   if (config.server.io_threads > 0) return config.server.io_threads;
   return std::max(1U, std::thread::hardware_concurrency());
-}
-
-std::unique_ptr<db::Database> open_database(const Config& config) {
-  std::filesystem::create_directories(config.data);
-  std::filesystem::permissions(config.data, std::filesystem::perms::owner_all);
-  return store::open_database(db::open_sqlite({.file = config.database.path}));
 }
 
 domain::ConfiguredModels configured(const Config& config, store::Models& registered,
