@@ -160,6 +160,11 @@ TEST(Validator, CollectsWhatIsIgnored) {
   EXPECT_FALSE(subject().validate(fixture::everything, value, Strictness::request, &ignored));
   EXPECT_EQ(ignored, (std::vector<std::string>{"old_hint", "part.old_hint"}));
   ignored.clear();
+  EXPECT_FALSE(subject().validate(fixture::everything,
+                                  parsed(R"({"name":"n","named":{"a\r\nb":{"old_hint":"x"}}})"),
+                                  Strictness::request, &ignored));
+  EXPECT_EQ(ignored, std::vector<std::string>{"named.a??b.old_hint"});  // fit for a header
+  ignored.clear();
   EXPECT_FALSE(subject().validate(fixture::undecided, parsed(R"({"hint":"h","b":{"c":1}})"),
                                   Strictness::request, &ignored));
   EXPECT_EQ(ignored, std::vector<std::string>{"hint"});  // not once per arm that was tried

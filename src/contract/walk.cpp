@@ -1,5 +1,6 @@
 #include "contract/walk.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <iterator>
@@ -336,7 +337,10 @@ bool Walk::check_listed_number(const Node& node, double number, const Step* at) 
 }
 
 void Walk::note_ignored(const Step* at) {
-  if (ignored_ != nullptr) ignored_->push_back(wording::path(at));
+  if (ignored_ == nullptr) return;
+  std::string& path = ignored_->emplace_back(wording::path(at));
+  // The names end in a reply header, and those of a map are the client's own.
+  std::ranges::replace_if(path, [](char c) { return c < 0x21 || c > 0x7E; }, '?');
 }
 
 bool Walk::fail(std::string_view code, const Step* at, std::string message) {
