@@ -256,10 +256,15 @@ class Loader {
     }
   }
 
-  // Beside this program, where an installation puts it; else the first on PATH.
+  // Beside this program, as installed; where a build tree says that it put it; else the first on PATH.
   std::string find_llama_server() const {
     std::error_code error;
-    std::vector<fs::path> places{fs::read_symlink("/proc/self/exe", error).parent_path()};
+    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+    std::vector<fs::path> places{program};
+    std::string line;
+    if (std::ifstream note(program.parent_path() / "llama_cpp.path"); std::getline(note, line)) {
+      places.emplace_back(line);
+    }
     if (const std::string* path = environment("PATH")) {
       for (std::size_t start = 0; start <= path->size();) {
         const std::size_t end = std::min(path->find(':', start), path->size());

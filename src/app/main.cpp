@@ -1,3 +1,5 @@
-int main() {
-  return 0;
+#include "app/cli.hpp"
+
+int main(int argc, char** argv) {
+  return hearth::app::run_cli(argc, argv);
 }

@@ -63,7 +63,7 @@ class CommandLine(unittest.TestCase):
                             ('[models."a"]\n', ("a", "file", "base_urls")),
                             ('[log]\nlevel = "loud"\n', ("log.level", "debug")),
                             ("[server\n", ("my.toml:1",)),
-                            ('[aliases]\n"a" = "b"\n[models."a"]\nbase_urls = ["http://h/v1"]\n', ("alias a",))):
+                            ('[aliases]\n"a" = "b"\n[models."a"]\nbase_urls = ["http://h/v1"]\n', ('aliases."a"', "a model has this name"))):
             with self.subTest(text):
                 file = self.folder / "my.toml"
                 file.write_text(text)

@@ -1,0 +1,276 @@
+#include "app/cli.hpp"
+
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "app/config_load.hpp"
+#include "app/config_print.hpp"
+#include "app/models_command.hpp"
+#include "app/server.hpp"
+#include "app/settings.hpp"
+#include "base/api_error.hpp"
+#include "contract/openapi.hpp"
+
+namespace hearth::app {
+namespace {
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+
+// Collects the flags that stand for settings, in the order that makes --set the strongest.
+class SettingFlags {
+ public:
+  void add_to(CLI::App& command) {
+    command.add_option("--config", file_, "TOML file with settings")->type_name("FILE");
+    add(command, "--data", "data", "DIR");
+    command.add_option("--set", assignments_, "Any setting; may be repeated. See hearth config")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+  }
+  void add_serving_to(CLI::App& command) {
+    command.add_option("--listen", listen_, std::string(find_setting("server.listen")->doc))
+        ->type_name("ADDRESS")
+        ->allow_extra_args(false);
+    add(command, "--bootstrap", "bootstrap", "FILE");
+    add(command, "--log-format", "log.format", "console|json");
+  }
+
+  ConfigSources sources() const {
+    ConfigSources sources{.environment = process_environment(),
+                          .working_directory = std::filesystem::current_path().string()};
+    if (!file_.empty()) sources.file = file_;
+    if (!listen_.empty()) {
+      sources.flags.push_back({"--listen", "server.listen", fmt::format("{}", fmt::join(listen_, ","))});
+    }
+    for (const auto& [flag, named] : named_) {
+      if (named.option->count() > 0) sources.flags.push_back({flag, named.setting, named.value});
+    }
+    for (const std::string& assignment : assignments_) {
+      const std::size_t equals = assignment.find('=');
+      if (equals == std::string::npos) {
+        throw ConfigError(fmt::format("--set: expected NAME=VALUE, not \"{}\"", assignment));
+      }
+      sources.flags.push_back({"--set", assignment.substr(0, equals), assignment.substr(equals + 1)});
+    }
+    return sources;
+  }
+  Config config() const { return load_config(sources()).config; }
+
+ private:
+  struct Named {
+    CLI::Option* option;
+    std::string setting;
+    std::string value;
+  };
+
+  void add(CLI::App& command, const std::string& flag, std::string setting, const std::string& type) {
+    Named& named = named_[flag];  // a map's elements stay where they are
+    named.setting = std::move(setting);
+    named.option =
+        command.add_option(flag, named.value, std::string(find_setting(named.setting)->doc))->type_name(type);
+  }
+
+  std::string file_;
+  std::vector<std::string> listen_;
+  std::vector<std::string> assignments_;
+  std::map<std::string, Named> named_;
+};
+
+// One flag for each setting of a model: --file, --base-urls, …
+class ModelFlags {
+ public:
+  enum class Skip { nothing, file };
+
+  void add_to(CLI::App& command, Skip skip) {
+    for (const Setting& setting : model_settings()) {
+      if (skip == Skip::file && (setting.name == "file" || setting.name == "base_urls")) continue;
+      std::string flag = "--" + std::string(setting.name);
+      std::ranges::replace(flag, '_', '-');
+      std::string& value = values_[std::string(setting.name)];
+      command.add_option(flag, value, std::string(setting.doc))->type_name(type_name(setting.form));
+    }
+    command.add_flag("--replace", replace_, "Replace a registered model of this name");
+  }
+
+  std::vector<FlagValue> values(const std::string& model) const {
+    std::vector<FlagValue> flags;
+    for (const auto& [key, value] : values_) {
+      if (!value.empty()) flags.push_back({"--" + key, fmt::format("models.{}.{}", model, key), value});
+    }
+    return flags;
+  }
+  OnConflict on_conflict() const { return replace_ ? OnConflict::replace : OnConflict::refuse; }
+
+ private:
+  static std::string type_name(Form form) {
+    switch (form) {
+      case Form::integer:
+        return "NUMBER";
+      case Form::size:
+        return "SIZE";
+      case Form::duration:
+        return "DURATION";
+      case Form::path:
+        return "FILE";
+      case Form::list:
+        return "A,B,…";
+      default:
+        return "TEXT";
+    }
+  }
+
+  std::map<std::string, std::string> values_;
+  bool replace_ = false;
+};
+
+// Where the keys of a first start would be lost otherwise, they are shown.
+Welcome welcome_for(const Config& config, bool wanted) {
+  const bool shown = wanted || config.bootstrap.empty() || ::isatty(STDOUT_FILENO) == 1;
+  return shown ? Welcome::print : Welcome::silent;
+}
+
+// The commands and what their options fill; parse() runs the callback of the command that was given.
+class CommandLine {
+ public:
+  CommandLine() : root_("Hearth answers the OpenAI REST API from one program.", "hearth") {
+    root_.require_subcommand(1);
+    root_.set_version_flag("--version", version());
+    root_.footer("Exit status: 0 done, 1 failed, 2 wrong usage or configuration.");
+    add_serve();
+    add_config();
+    add_models();
+    root_.add_subcommand("openapi", "Print the OpenAPI document that is served")->callback([] {
+      const std::string_view document = contract::openapi_json();
+      fmt::print("{}\n", document);
+    });
+    root_.add_subcommand("version", "Print the version")->callback([] { fmt::print("{}\n", version()); });
+  }
+
+  int run(int argc, const char* const* argv) {
+    root_.parse(argc, argv);
+    return status_;
+  }
+  // For --help and --version, which CLI11 treats as errors of status 0.
+  int answer(const CLI::ParseError& error) const { return root_.exit(error); }
+
+ private:
+  static std::string version() { return "hearth " HEARTH_VERSION; }
+
+  CLI::App& add(CLI::App& parent, const std::string& name, const std::string& about) {
+    CLI::App& command = *parent.add_subcommand(name, about);
+    flags_.emplace_back(std::make_unique<SettingFlags>())->add_to(command);
+    return command;
+  }
+  SettingFlags& flags_of_last() { return *flags_.back(); }
+
+  void add_serve() {
+    CLI::App& serve = add(root_, "serve", "Run the server until SIGTERM or SIGINT");
+    SettingFlags& flags = flags_of_last();
+    flags.add_serving_to(serve);
+    serve.add_flag("--welcome", welcome_,
+                   "Show the keys of a first start and a snippet on standard output, also with --bootstrap");
+    serve.callback([this, &flags] {
+      const Config config = flags.config();
+      log::configure(config.log.level, config.log.format);
+      status_ = Server(config, welcome_for(config, welcome_)).run();
+    });
+  }
+
+  void add_config() {
+    CLI::App& config = add(root_, "config", "Print every setting, its value and where that came from");
+    SettingFlags& flags = flags_of_last();
+    flags.add_serving_to(config);
+    config.add_flag("--markdown", markdown_, "Print the reference of all settings instead");
+    config.callback([this, &flags] {
+      fmt::print("{}", markdown_ ? render_config_reference() : render_config(load_config(flags.sources())));
+    });
+  }
+
+  void add_models() {
+    CLI::App& models = *root_.add_subcommand(
+        "models", "The models that can be asked for; works beside a running server, which sees the change");
+    models.require_subcommand(1);
+
+    CLI::App& list = add(models, "list", "All models and aliases");
+    list.callback([&flags = flags_of_last()] { list_models(flags.config()); });
+
+    CLI::App& show = add(models, "show", "One model, with what its file says");
+    add_name(show);
+    show.callback([this, &flags = flags_of_last()] { show_model(flags.config(), name_); });
+
+    CLI::App& add_command = add(models, "add", "Register a GGUF file (--file) or an upstream (--base-urls)");
+    add_name(add_command);
+    added_.add_to(add_command, ModelFlags::Skip::nothing);
+    add_command.callback([this, &flags = flags_of_last()] {
+      add_model(flags.sources(), name_, added_.values(name_), added_.on_conflict());
+    });
+
+    CLI::App& remove = add(models, "remove", "Forget a registered model; its file stays");
+    add_name(remove);
+    remove.callback([this, &flags = flags_of_last()] { remove_model(flags.config(), name_); });
+
+    add_alias(models);
+  }
+
+  void add_alias(CLI::App& models) {
+    CLI::App& alias = add(models, "alias", "Let a name answer as another: hearth models alias gpt-4o tiny");
+    alias.add_option("NAME", name_, "The further name; without it all aliases are printed");
+    CLI::Option* target = alias.add_option("TARGET", target_, "A model, or another alias");
+    alias.add_flag("--remove", remove_, "Forget the alias NAME")->excludes(target);
+    alias.callback([this, &flags = flags_of_last()] {
+      const Config config = flags.config();
+      if (name_.empty() && !remove_) return list_aliases(config);
+      if (name_.empty() || (target_.empty() && !remove_)) {
+        throw ConfigError("models alias: expected NAME TARGET, or NAME --remove");
+      }
+      if (remove_) return remove_alias(config, name_);
+      set_alias(config, name_, target_);
+    });
+  }
+
+  void add_name(CLI::App& command) { command.add_option("NAME", name_, "Name of the model")->required(); }
+
+  CLI::App root_;
+  std::vector<std::unique_ptr<SettingFlags>> flags_;  // callbacks hold references to them
+  ModelFlags added_;
+  std::string name_;
+  std::string target_;
+  bool welcome_ = false;
+  bool markdown_ = false;
+  bool remove_ = false;
+  int status_ = 0;
+};
+
+int fail(int status, std::string_view message) {
+  fmt::print(stderr, "hearth: {}\n", message);
+  return status;
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv) {
+  try {
+    CommandLine command_line;
+    try {
+      return command_line.run(argc, argv);
+    } catch (const CLI::Success& success) {
+      return command_line.answer(success);
+    }
+  } catch (const CLI::ParseError& error) {
+    return fail(exit_usage, fmt::format("{} (see hearth --help)", error.what()));
+  } catch (const ConfigError& error) {
+    return fail(exit_usage, error.what());
+  } catch (const ApiError& error) {
+    return fail(exit_failure, error.message());
+  } catch (const std::exception& error) {
+    return fail(exit_failure, error.what());
+  }
+}
+
+}  // namespace hearth::app

@@ -1,0 +1,18 @@
+// The directory of everything that lasts.
+#pragma once
+
+#include <memory>
+
+#include "app/config.hpp"
+#include "db/database.hpp"
+
+namespace hearth::app {
+
+// The configured database, migrated. Makes the data directory, private, when it is absent; one that exists
+// keeps its mode. Blocking; throws std::exception with a message for the operator.
+std::unique_ptr<db::Database> open_database(const Config& config);
+
+// Whether a server or a command has worked on this data directory before.
+bool database_exists(const Config& config);
+
+}  // namespace hearth::app

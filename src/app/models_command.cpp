@@ -1,0 +1,287 @@
+#include "app/models_command.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "app/builtin_model.hpp"
+#include "app/model_registry.hpp"
+#include "app/quantities.hpp"
+#include "app/settings.hpp"
+#include "base/text.hpp"
+#include "engine/gguf_info.hpp"
+
+namespace hearth::app {
+namespace {
+
+struct Listed {
+  engine::Model model;
+  std::string_view from;  // "configuration", "registered", "built in"
+};
+
+struct Known {
+  std::vector<Listed> models;
+  std::vector<engine::Alias> aliases;
+};
+
+[[noreturn]] void fail(std::string message) {
+  throw std::runtime_error(std::move(message));
+}
+
+// Of engine::Alias or store::ModelAlias.
+template <class Aliases>
+bool has_alias(const Aliases& aliases, std::string_view name) {
+  return std::ranges::any_of(aliases, [&](const auto& alias) { return alias.name == name; });
+}
+
+// What a server on this data directory would offer, in its precedence.
+Known everything(const Config& config) {
+  ModelRegistry registry(config, RegistryAccess::read);
+  Known known;
+  for (engine::Model& model : configured_models(config))
+    known.models.push_back({std::move(model), "configuration"});
+  for (engine::Model& model : registry.list()) {
+    if (!config.models.contains(model.id)) known.models.push_back({std::move(model), "registered"});
+  }
+  if (known.models.empty()) {
+    if (auto builtin = find_builtin_model()) known.models.push_back({std::move(*builtin), "built in"});
+  }
+  known.aliases = configured_aliases(config);
+  for (const store::ModelAlias& alias : registry.aliases()) {
+    if (!has_alias(known.aliases, alias.name)) known.aliases.push_back({alias.name, alias.target});
+  }
+  return known;
+}
+
+std::string words(const std::set<engine::Capability>& capabilities) {
+  std::vector<std::string_view> names;
+  for (engine::Capability capability : capabilities)
+    names.push_back(capability_name(capability));
+  return fmt::format("{}", fmt::join(names, " "));
+}
+
+std::string capabilities_of(const engine::Model& model) {
+  const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend);
+  if (llama == nullptr || !model.capabilities.empty()) return words(model.capabilities);
+  const auto info = engine::read_gguf_info(llama->file);
+  return info ? words(engine::derive_capabilities(*info, *llama)) : "file cannot be read";
+}
+
+std::string place_of(const engine::Model& model) {
+  if (const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend)) return llama->file;
+  return fmt::format("{}", fmt::join(std::get<engine::UpstreamSpec>(model.backend).base_urls, " "));
+}
+
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], text::count_code_points(row[i]));
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i + 1 < row.size(); ++i)
+      line += row[i] + std::string(widths[i] - text::count_code_points(row[i]) + 2, ' ');
+    fmt::print("{}{}\n", line, row.back());
+  }
+}
+
+void print_fact(std::string_view name, std::string_view value) {
+  if (!value.empty()) fmt::print("{:<14}{}\n", name, value);
+}
+
+std::string or_default(std::uint64_t number, std::string_view meaning_of_zero) {
+  return number == 0 ? std::string(meaning_of_zero) : fmt::format("{}", number);
+}
+
+void show_local(const engine::Model& model, const engine::LlamaSpec& llama) {
+  print_fact("file", llama.file);
+  print_fact("projector", llama.projector);
+  print_fact("slots", fmt::format("{}", llama.slots));
+  print_fact("threads", or_default(llama.threads, "all cores"));
+  const auto info = engine::read_gguf_info(llama.file);
+  if (!info) fail(info.error());
+  print_fact("architecture", info->architecture);
+  print_fact("parameters", fmt::format("{}", info->parameters));
+  print_fact("context",
+             fmt::format("{} of {} trained", engine::context_of(*info, llama), info->trained_context));
+  print_fact("chat template", !llama.chat_template.empty()  ? "its definition's"
+                              : info->chat_template.empty() ? "none"
+                                                            : "the file's");
+  const std::uint64_t memory =
+      model.memory_bytes != 0 ? model.memory_bytes : engine::estimate_memory(*info, llama);
+  print_fact("memory", fmt::format("{} MiB", (memory + (1 << 20) - 1) >> 20));
+}
+
+void show_upstream(const engine::UpstreamSpec& upstream) {
+  for (const std::string& url : upstream.base_urls)
+    print_fact("base URL", url);
+  print_fact("model there", upstream.model);
+  print_fact("key", upstream.api_key.empty() ? "none" : "***");
+  print_fact("timeout", format_duration(upstream.timeout));
+}
+
+// Names travel in URLs and log lines.
+void check_name(std::string_view name) {
+  const bool plain = std::ranges::all_of(name, [](char c) { return c > ' ' && c != 0x7F; });
+  if (name.empty() || name.size() > 256 || !plain || !text::is_valid_utf8(name)) {
+    fail(fmt::format("\"{}\" is no model name: 1 to 256 bytes without spaces", name));
+  }
+}
+
+void check_free(const Config& config, ModelRegistry& registry, const std::string& name,
+                OnConflict on_conflict) {
+  check_name(name);
+  if (config.models.contains(name)) fail(fmt::format("the configuration defines {}: change it there", name));
+  if (has_alias(configured_aliases(config), name)) {
+    fail(fmt::format("the configuration defines an alias {}", name));
+  }
+  if (has_alias(registry.aliases(), name)) {
+    fail(fmt::format("there is an alias {}: hearth models alias --remove {}", name, name));
+  }
+  if (on_conflict == OnConflict::refuse && registry.find(name)) {
+    fail(fmt::format("{} is registered already: --replace replaces it", name));
+  }
+}
+
+// A registered definition goes through the configuration's loader: one set of rules, one set of messages.
+engine::Model define(ConfigSources sources, const std::string& name, const std::vector<FlagValue>& flags,
+                     std::vector<std::string>& aliases) {
+  sources.flags.insert(sources.flags.end(), flags.begin(), flags.end());
+  const Config config = load_config(sources).config;
+  const auto entry = config.models.find(name);
+  if (entry == config.models.end()) fail("a model needs --file or --base-urls");
+  aliases = entry->second.aliases;
+  for (engine::Model& model : configured_models(config)) {
+    if (model.id == name) return std::move(model);
+  }
+  std::unreachable();
+}
+
+std::string summary(const engine::Model& model) {
+  const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend);
+  if (llama == nullptr) return fmt::format("upstream {}", place_of(model));
+  const auto info = engine::read_gguf_info(llama->file);
+  if (!info) fail(info.error());
+  return fmt::format("{}, {} parameters, context {}, {}", info->architecture, info->parameters,
+                     engine::context_of(*info, *llama), capabilities_of(model));
+}
+
+}  // namespace
+
+void list_models(const Config& config) {
+  const Known known = everything(config);
+  if (known.models.empty() && known.aliases.empty()) {
+    fmt::print("No models. See hearth models add --help, hearth models pull --help.\n");
+    return;
+  }
+  std::vector<std::vector<std::string>> rows{{"NAME", "CAN", "FROM", "WHERE"}};
+  for (const Listed& listed : known.models) {
+    rows.push_back(
+        {listed.model.id, capabilities_of(listed.model), std::string(listed.from), place_of(listed.model)});
+  }
+  for (const engine::Alias& alias : known.aliases) {
+    const bool configured = has_alias(configured_aliases(config), alias.name);
+    rows.push_back({alias.name, "alias", configured ? "configuration" : "registered", "-> " + alias.target});
+  }
+  print_table(rows);
+}
+
+void show_model(const Config& config, const std::string& name) {
+  const Known known = everything(config);
+  std::string id = name;
+  for (std::size_t step = 0; step <= known.aliases.size(); ++step) {  // a cycle ends too
+    const auto alias = std::ranges::find(known.aliases, id, &engine::Alias::name);
+    if (alias == known.aliases.end()) break;
+    id = alias->target;
+  }
+  const auto found =
+      std::ranges::find(known.models, id, [](const Listed& listed) { return listed.model.id; });
+  if (found == known.models.end()) {
+    std::vector<std::string_view> names;
+    for (const Listed& listed : known.models)
+      names.push_back(listed.model.id);
+    const auto near = text::nearest(name, names);
+    fail(fmt::format("no model {}{}", name, near ? fmt::format("; did you mean {}?", *near) : ""));
+  }
+  const engine::Model& model = found->model;
+  print_fact("name", model.id);
+  if (id != name) print_fact("asked as", name);
+  print_fact("from", found->from);
+  print_fact("owned by", model.owned_by);
+  print_fact("can", capabilities_of(model));
+  if (const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend)) {
+    show_local(model, *llama);
+  } else {
+    show_upstream(std::get<engine::UpstreamSpec>(model.backend));
+  }
+}
+
+void add_model(ConfigSources sources, const std::string& name, const std::vector<FlagValue>& flags,
+               OnConflict on_conflict) {
+  const Config config = load_config(sources).config;
+  ModelRegistry registry(config, RegistryAccess::write);
+  check_free(config, registry, name, on_conflict);
+  std::vector<std::string> aliases;
+  engine::Model model = define(std::move(sources), name, flags, aliases);
+  model.created = Clock().unix_now();
+  const std::string about = summary(model);
+  registry.put(model);
+  for (const std::string& alias : aliases)
+    registry.put_alias(alias, name);
+  fmt::print("added {}: {}\n", name, about);
+}
+
+void remove_model(const Config& config, const std::string& name) {
+  ModelRegistry registry(config, RegistryAccess::read);
+  if (!registry.remove(name)) {
+    if (config.models.contains(name))
+      fail(fmt::format("the configuration defines {}: remove it there", name));
+    fail(fmt::format("no registered model {}", name));
+  }
+  fmt::print("removed {}\n", name);
+  for (const store::ModelAlias& alias : registry.aliases()) {
+    if (alias.target != name || !registry.remove_alias(alias.name)) continue;
+    fmt::print("removed its alias {}\n", alias.name);
+  }
+}
+
+void list_aliases(const Config& config) {
+  for (const engine::Alias& alias : everything(config).aliases)
+    fmt::print("{} -> {}\n", alias.name, alias.target);
+}
+
+void set_alias(const Config& config, const std::string& name, const std::string& target) {
+  check_name(name);
+  const Known known = everything(config);
+  const auto is_model = [&](std::string_view id) {
+    return std::ranges::any_of(known.models, [&](const Listed& listed) { return listed.model.id == id; });
+  };
+  if (is_model(name)) fail(fmt::format("a model has the name {}", name));
+  if (has_alias(configured_aliases(config), name)) {
+    fail(fmt::format("the configuration defines the alias {}: change it there", name));
+  }
+  // Follow the chain that would arise: it must end at a model and not come back.
+  std::string end = target;
+  for (std::size_t step = 0; step <= known.aliases.size() && end != name; ++step) {
+    const auto next = std::ranges::find(known.aliases, end, &engine::Alias::name);
+    if (next == known.aliases.end()) break;
+    end = next->target;
+  }
+  if (end == name) fail(fmt::format("{} would point at itself", name));
+  if (!is_model(end)) fail(fmt::format("no model {}", end));
+  ModelRegistry(config, RegistryAccess::write).put_alias(name, target);
+  fmt::print("{} -> {}\n", name, target);
+}
+
+void remove_alias(const Config& config, const std::string& name) {
+  if (!ModelRegistry(config, RegistryAccess::read).remove_alias(name)) {
+    fail(fmt::format("no registered alias {}", name));
+  }
+  fmt::print("removed the alias {}\n", name);
+}
+
+}  // namespace hearth::app
