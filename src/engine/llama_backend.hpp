@@ -1,28 +1,28 @@
-// The adapter for llama.cpp's server: makes good what it gets wrong against the API.
+// The adapter to llama-server (llama.cpp v0.5.0): a Backend over one running server process.
+//
+// What the server gets wrong against the API is made good here and in the llama_*.cpp files beside it, most
+// of which are pure (JSON in, JSON out) and tested without a process:
+//
+//   request ─▶ plan (llama_chat, llama_completion, llama_embedding) ─▶ one server call per choice ─▶ merge
+//
+// A plan holds what the calls of one request share. Choices run side by side, at most as many as the server
+// has slots; a streamed reply reads them in turn, so its chunks interleave by index.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "engine/backend.hpp"
-#include "engine/gguf_info.hpp"
 #include "engine/model.hpp"
+#include "net/http_client.hpp"
 
 namespace hearth::engine {
 
-// A running llama-server that answers /health with 200.
-struct LlamaEndpoint {
-  std::string socket_path;    // UNIX socket
-  std::uint32_t slots = 1;    // concurrent generations
-  std::uint32_t context = 0;  // tokens per slot
-  std::set<Capability> capabilities;
-  GgufInfo file;
-};
-
-// Called by the supervisor once per child; dies after its last lease. Thread: any; the backend is used from
-// every executor of the runtime.
-std::unique_ptr<Backend> make_llama_backend(LlamaEndpoint endpoint);
+// `origin` is where the server listens; it must be up. `model` is the name that messages to the client use.
+// Owned by the engine registry, one per child process; a new process gets a new backend. Thread: any; the
+// backend is used from every executor of the runtime.
+std::unique_ptr<Backend> make_llama_backend(net::Origin origin, std::string model,
+                                            std::set<Capability> capabilities);
 
 }  // namespace hearth::engine
