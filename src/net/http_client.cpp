@@ -296,8 +296,10 @@ Task<HttpParser> HttpClient::Impl::exchange(Connection& connection, const Client
     error = co_await connection.stream.finish_write(parts, timeouts.between_bytes);
   }
   if (!error) co_return co_await read_reply(connection, kind, steady_clock::now() + timeouts.header);
-  if (connection.reused || connection.stream.broken()) throw AttemptFailed{FailedAt::sending, error};
-  // A server that refuses by the head may answer and close before it has taken the body.
+  // A server that refuses by the head may answer before it has taken the body.
+  if (connection.reused || !connection.stream.has_unexpected_input()) {
+    throw AttemptFailed{FailedAt::sending, error};
+  }
   try {
     co_return co_await read_reply(connection, kind, steady_clock::now() + early_reply_time);
   } catch (const AttemptFailed&) {

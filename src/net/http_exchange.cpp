@@ -23,7 +23,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t small_body = 64 * 1024;        // what is worth draining to keep a connection
 constexpr std::size_t largest_pipeline = 64 * 1024;  // bytes of following requests kept during one
 constexpr auto hang_up_poll = std::chrono::milliseconds(100);
-constexpr auto drain_time = std::chrono::seconds(1);
+constexpr auto drain_time = std::chrono::milliseconds(500);
 constexpr std::string_view invalid_request_type = "invalid_request_error";
 constexpr std::string_view line_end = "\r\n";
 

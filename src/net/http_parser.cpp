@@ -8,6 +8,7 @@
 #include <boost/beast/http/status.hpp>
 
 #include "base/text.hpp"
+#include "net/chunk_decoder.hpp"
 
 namespace hearth::net {
 namespace {
@@ -43,66 +44,69 @@ std::optional<std::string> origin_form(std::string_view method, std::string_view
 }  // namespace
 
 struct HttpParser::Impl {
+  enum class Body { none, sized, chunked, until_close };
+
+  explicit Impl(std::size_t limit) : header_limit(limit), chunks(limit) {}
   virtual ~Impl() = default;
   virtual std::size_t put(std::string_view bytes, ErrorCode& error) = 0;
   virtual bool head_done() const = 0;
-  virtual bool done() const = 0;
-  virtual bool chunked() const = 0;
   virtual bool keep_alive() const = 0;
-  virtual bool end_of_input() = 0;
-  virtual std::optional<std::uint64_t> remaining() const = 0;
 
   void refuse(std::string message) {
     if (failure.message.empty()) failure = {400, std::move(message)};
   }
+  // Beast joins folded lines: in memory of its own, or by skipping a line end before the value.
+  bool is_folded(std::string_view name, std::string_view value) const {
+    if (value.empty()) return false;
+    if (value.data() < input.data() || value.data() >= input.data() + input.size()) return true;
+    const auto* name_end = name.data() + name.size();
+    return std::string_view(name_end, value.data()).find('\n') != std::string_view::npos;
+  }
+  // Whether a line feed without its carriage return stands in `bytes`, which continue what was seen before.
+  bool has_bare_line_feed(std::string_view bytes);
 
-  std::size_t header_limit = 0;
+  const std::size_t header_limit;
   std::size_t head_bytes = 0;
-  std::string_view input;  // of the put() that runs
-  std::span<char> out;     // of the parse_body() that runs
-  std::size_t produced = 0;
-  ParseFailure failure;  // with a message once something was refused
+  std::size_t checked = 0;  // of the unconsumed bytes, by has_bare_line_feed()
+  std::string_view input;   // of the put() that runs
+  ParseFailure failure;     // with a message once something was refused
   RequestHead request;
   ResponseHead response;
   int version = 11;
   bool has_length = false;
   bool has_coding = false;
+
+  Body body = Body::none;
+  std::uint64_t left = 0;  // of a sized body
+  ChunkDecoder chunks;
+  bool input_ended = false;
 };
+
+bool HttpParser::Impl::has_bare_line_feed(std::string_view bytes) {
+  for (auto at = bytes.find('\n', checked); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+    if (at == 0 || bytes[at - 1] != '\r') return true;
+  }
+  checked = bytes.size();
+  return false;
+}
 
 template <bool is_request>
 struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
   using Parser = http::basic_parser<is_request>;
   using View = boost::beast::string_view;
 
-  Typed(MessageKind kind, std::size_t limit) {
-    header_limit = limit;
-    this->header_limit_of_parser(limit);
+  Typed(MessageKind kind, std::size_t limit) : Impl(limit) {
+    Parser::header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(limit, UINT32_MAX)));
     Parser::body_limit(boost::none);
     Parser::eager(false);
     if (kind == MessageKind::response_to_head) Parser::skip(true);
-  }
-  void header_limit_of_parser(std::size_t limit) {
-    Parser::header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(limit, UINT32_MAX)));
   }
 
   std::size_t put(std::string_view bytes, ErrorCode& error) override {
     return Parser::put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
   }
   bool head_done() const override { return Parser::is_header_done(); }
-  bool done() const override { return Parser::is_done(); }
-  bool chunked() const override { return Parser::chunked(); }
   bool keep_alive() const override { return Parser::keep_alive(); }
-  std::optional<std::uint64_t> remaining() const override {
-    const auto left = Parser::content_length_remaining();
-    return left ? std::optional<std::uint64_t>(*left) : std::nullopt;
-  }
-  bool end_of_input() override {
-    if (!Parser::got_some() || !Parser::is_header_done()) return false;
-    if (Parser::is_done()) return true;
-    ErrorCode error;
-    Parser::put_eof(error);
-    return !error;
-  }
 
   void on_request_impl(http::verb, View method, View target, int http_version, ErrorCode&) override {
     version = http_version;
@@ -119,10 +123,8 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
     response.status = code;
   }
   void on_field_impl(http::field field, View name, View value, ErrorCode&) override {
-    if (Parser::is_header_done()) return;  // a trailer: nothing here uses them
     const std::string_view content(value.data(), value.size());
-    if (!content.empty() &&
-        (content.data() < input.data() || content.data() >= input.data() + input.size())) {
+    if (is_folded(std::string_view(name.data(), name.size()), content)) {
       refuse("Folded header lines are not allowed.");
     }
     if (field == http::field::content_length) {
@@ -137,22 +139,28 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
     headers().add(std::string(name.data(), name.size()), std::string(content));
   }
   void on_header_impl(ErrorCode&) override {
+    if (Parser::is_done()) {
+      body = Body::none;
+    } else if (Parser::chunked()) {
+      body = Body::chunked;
+    } else if (const auto length = Parser::content_length()) {
+      body = Body::sized;
+      left = *length;
+    } else {
+      body = Body::until_close;
+    }
     if constexpr (is_request) {
       const auto hosts = std::ranges::count_if(headers().entries(), [](const Headers::Entry& entry) {
         return text::equals_ignore_case(entry.first, "host");
       });
       if (hosts > 1 || (hosts == 0 && version >= 11)) refuse("The request needs exactly one Host header.");
-      if (Parser::chunked()) {
-        request.content_length = std::nullopt;
-      } else {
-        const auto length = Parser::content_length();
-        request.content_length = length ? *length : 0;
-      }
+      request.content_length = body == Body::chunked ? std::nullopt : std::optional<std::uint64_t>(left);
     }
   }
+  // The body is not given to this parser.
   void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
-  std::size_t on_body_impl(View body, ErrorCode&) override { return take(body); }
-  std::size_t on_chunk_body_impl(std::uint64_t, View body, ErrorCode&) override { return take(body); }
+  std::size_t on_body_impl(View, ErrorCode&) override { return 0; }
+  std::size_t on_chunk_body_impl(std::uint64_t, View, ErrorCode&) override { return 0; }
   void on_chunk_header_impl(std::uint64_t, View, ErrorCode&) override {}
   void on_finish_impl(ErrorCode&) override {}
 
@@ -162,14 +170,6 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
     } else {
       return response.headers;
     }
-  }
-  std::size_t take(View body) {
-    const auto size = std::min(body.size(), out.size() - produced);
-    if (size > 0 && body.data() != out.data() + produced) {
-      std::memcpy(out.data() + produced, body.data(), size);
-    }
-    produced += size;
-    return size;
   }
 };
 
@@ -190,15 +190,17 @@ std::expected<std::size_t, ParseFailure> HttpParser::parse_head(std::string_view
   impl_->input = bytes;
   const auto consumed = impl_->put(bytes, error);
   impl_->head_bytes += consumed;
+  impl_->checked -= std::min(impl_->checked, consumed);
   if (!impl_->failure.message.empty()) return std::unexpected(impl_->failure);
   const bool more = error == http::error::need_more;
   const auto held = impl_->head_bytes + (more ? bytes.size() - consumed : 0);
   if (error == http::error::header_limit || held > impl_->header_limit) {
-    return std::unexpected(ParseFailure{431, "The request's header is larger than the " +
+    return std::unexpected(ParseFailure{431, "The HTTP header is larger than the " +
                                                  std::to_string(impl_->header_limit) +
                                                  " bytes allowed here."});
   }
-  if (error && !more) return std::unexpected(ParseFailure{400, describe(error)});
+  if (more && impl_->has_bare_line_feed(bytes.substr(consumed))) error = http::error::bad_line_ending;
+  if (error && error != http::error::need_more) return std::unexpected(ParseFailure{400, describe(error)});
   return consumed;
 }
 
@@ -208,30 +210,54 @@ bool HttpParser::head_done() const {
 
 std::expected<HttpParser::BodyStep, ParseFailure> HttpParser::parse_body(std::string_view bytes,
                                                                          std::span<char> out) {
-  if (bytes.empty() || impl_->done()) return BodyStep{};
-  ErrorCode error;
-  impl_->input = bytes;
-  impl_->out = out;
-  impl_->produced = 0;
-  const auto consumed = impl_->put(bytes, error);
-  if (!impl_->failure.message.empty()) return std::unexpected(impl_->failure);
-  const bool more = error == http::error::need_more;
-  if (error && !more) return std::unexpected(ParseFailure{400, describe(error)});
-  if (more && bytes.size() - consumed > impl_->header_limit) {
-    return std::unexpected(ParseFailure{400, "A chunk's header or the trailer is too large."});
+  BodyStep step;
+  switch (impl_->body) {
+    case Impl::Body::none:
+      break;
+    case Impl::Body::chunked: {
+      const auto decoded = impl_->chunks.decode(bytes, out);
+      if (!decoded) return std::unexpected(ParseFailure{400, "The chunked framing of the body is broken."});
+      step = {decoded->consumed, decoded->produced};
+      break;
+    }
+    case Impl::Body::sized:
+      bytes = bytes.substr(0, std::min<std::uint64_t>(bytes.size(), impl_->left));
+      [[fallthrough]];
+    case Impl::Body::until_close:
+      step.consumed = step.produced = std::min(bytes.size(), out.size());
+      if (step.produced > 0 && bytes.data() != out.data())
+        std::memcpy(out.data(), bytes.data(), step.produced);
+      if (impl_->body == Impl::Body::sized) impl_->left -= step.consumed;
+      break;
   }
-  return BodyStep{consumed, impl_->produced};
+  return step;
 }
 
 bool HttpParser::done() const {
-  return impl_->done();
+  if (!impl_->head_done()) return false;
+  switch (impl_->body) {
+    case Impl::Body::none:
+      return true;
+    case Impl::Body::sized:
+      return impl_->left == 0;
+    case Impl::Body::chunked:
+      return impl_->chunks.done();
+    case Impl::Body::until_close:
+      return impl_->input_ended;
+  }
+  return true;
 }
+
 std::optional<std::uint64_t> HttpParser::remaining() const {
-  return impl_->remaining();
+  const bool known = impl_->body == Impl::Body::none || impl_->body == Impl::Body::sized;
+  return known ? std::optional<std::uint64_t>(impl_->left) : std::nullopt;
 }
+
 bool HttpParser::end_of_input() {
-  return impl_->end_of_input();
+  impl_->input_ended = true;
+  return done();
 }
+
 RequestHead& HttpParser::request() {
   return impl_->request;
 }
@@ -240,9 +266,6 @@ const ResponseHead& HttpParser::response() const {
 }
 bool HttpParser::is_http_1_0() const {
   return impl_->version < 11;
-}
-bool HttpParser::is_chunked() const {
-  return impl_->chunked();
 }
 bool HttpParser::keep_alive() const {
   return impl_->keep_alive();

@@ -1,4 +1,6 @@
-// HTTP/1.x messages, sans-io: bytes in, head and body out. Beast's parser behind a stricter gate.
+// HTTP/1.x messages, sans-io: bytes in, head and body out. The head is read by Beast's parser behind a
+// stricter gate, the body by its announced length or ChunkDecoder (Beast's own asserts on a last chunk that
+// arrives byte by byte).
 //
 // What Beast lets pass and two parties could read differently is refused here: folded header lines, repeated
 // or listed lengths, a length beside a transfer coding, codings other than exactly "chunked", chunked in
@@ -28,7 +30,7 @@ enum class MessageKind { request, response, response_to_head };
 
 class HttpParser {
  public:
-  // The head's bytes, and each of the chunk headers and trailers, are at most `header_limit`.
+  // The head's bytes, a chunk's header line and the trailers are each at most `header_limit`.
   HttpParser(MessageKind kind, std::size_t header_limit);
   ~HttpParser();
   HttpParser(HttpParser&&) noexcept;
@@ -43,12 +45,12 @@ class HttpParser {
     std::size_t consumed = 0;
     std::size_t produced = 0;  // written to `out`
   };
-  // After the head, until done(): one step; more input is needed when it consumed nothing. `bytes` may be the
-  // same memory as `out`: then nothing is copied.
+  // After the head, until done(): as far as input and room go. `bytes` may be the same memory as `out`: then
+  // nothing is copied.
   std::expected<BodyStep, ParseFailure> parse_body(std::string_view bytes, std::span<char> out);
   // The head and the body are complete.
   bool done() const;
-  // Bytes still to come, when the body has an announced length.
+  // Bytes still to come, when that is known.
   std::optional<std::uint64_t> remaining() const;
   // The sender has closed: true when that is the body's regular end.
   bool end_of_input();
@@ -56,7 +58,6 @@ class HttpParser {
   RequestHead& request();
   const ResponseHead& response() const;
   bool is_http_1_0() const;
-  bool is_chunked() const;
   // The connection may carry another message after this one.
   bool keep_alive() const;
 

@@ -179,7 +179,7 @@ Task<void> HttpSession::run_handler(HttpExchange& exchange) {
     log::error("handler failed", {{"cause", error.what()}});
     refused = ApiError::internal();
   }
-  if (!refused && !exchange.begun()) {
+  if (!refused && !exchange.begun() && !peer_gone_) {
     log::error("handler gave no reply", {{"target", parser_->request().path()}});
     refused = ApiError::internal();
   }
@@ -191,7 +191,7 @@ Task<void> HttpSession::run_handler(HttpExchange& exchange) {
 Task<HttpSession::Next> HttpSession::finish(HttpExchange& exchange) {
   if (!exchange.ended()) {
     // Without this a client of HTTP/1.0 would take the cut for the body's end.
-    if (exchange.until_close()) stream_.reset_on_close();
+    if (exchange.until_close()) stream_.reset();
     peer_gone_ = true;
     co_return Next::close;
   }

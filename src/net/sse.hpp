@@ -31,10 +31,12 @@ class SseParser {
 
   std::size_t max_event_bytes_;
   std::string buffer_;
-  std::size_t position_ = 0;
+  std::size_t position_ = 0;  // where the unread bytes of buffer_ begin
+  std::size_t scanned_ = 0;   // no line ends before this
   SseEvent current_;
   bool has_data_ = false;
   bool at_start_ = true;
+  bool after_carriage_return_ = false;
   bool failed_ = false;
 };
 

@@ -271,9 +271,10 @@ void Stream::shutdown_write() {
   socket_.shutdown(Socket::shutdown_send, ignored);
 }
 
-void Stream::reset_on_close() {
+void Stream::reset() {
   ErrorCode ignored;
   socket_.set_option(Socket::linger(true, 0), ignored);
+  socket_.close(ignored);
 }
 
 }  // namespace hearth::net

@@ -102,8 +102,8 @@ class Stream {
   // Pending operations end with operation_aborted.
   void cancel();
   void shutdown_write();
-  // The next close resets the connection instead of ending it in the regular way.
-  void reset_on_close();
+  // Closes so that the peer sees a reset and not the regular end.
+  void reset();
 
  private:
   struct Tls;

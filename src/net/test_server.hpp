@@ -50,6 +50,7 @@ inline Task<void> echo(const RequestHead& head, BodyReader& body, ResponseWriter
 class RawClient {
  public:
   explicit RawClient(async::Executor executor) : stream_(Socket(executor)) {}
+  explicit RawClient(Socket accepted) : stream_(std::move(accepted)) { stream_.prepare(); }
 
   static Task<std::unique_ptr<RawClient>> connect(std::string address);
 
@@ -172,5 +173,45 @@ inline void TestServer::run(Handle handle, Body body, ServerLimits limits, std::
     if (thrown) std::rethrow_exception(thrown);
   }(test, body));
 }
+
+// An HTTP server gone wrong: each accepted connection is handed to `script`, which says and reads bytes.
+class ScriptedServer {
+ public:
+  using Script = std::function<Task<void>(RawClient& peer, int connection)>;
+  using Body = std::function<Task<void>(Origin)>;
+
+  static void run(Script script, Body body) {
+    async::Runtime runtime(1);
+    runtime.run_until_complete(run_here(std::move(script), std::move(body)));
+  }
+
+ private:
+  static Task<void> run_here(Script script, Body body) {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    boost::asio::ip::tcp::acceptor acceptor(scope.executor(),
+                                            {boost::asio::ip::make_address("127.0.0.1"), 0});
+    scope.spawn("accept", accept(scope, acceptor, script));
+    const Origin origin{"http", "127.0.0.1", acceptor.local_endpoint().port()};
+    std::exception_ptr thrown;
+    try {
+      co_await async::with_deadline(10s, body(origin));
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    scope.cancel();
+    co_await scope.join();
+    if (thrown) std::rethrow_exception(thrown);
+  }
+  static Task<void> accept(async::Scope& scope, boost::asio::ip::tcp::acceptor& acceptor, Script& script) {
+    for (int connection = 0;; ++connection) {
+      Socket socket(co_await acceptor.async_accept(boost::asio::use_awaitable));
+      scope.spawn("script", talk(std::move(socket), script, connection));
+    }
+  }
+  static Task<void> talk(Socket socket, Script& script, int connection) {
+    RawClient peer(std::move(socket));
+    co_await script(peer, connection);
+  }
+};
 
 }  // namespace hearth::net::testing
