@@ -128,10 +128,15 @@ def start_nginx(upstream):
 
 
 def start_portkey(upstream):
-    """The npm package, pinned by package-lock.json; None, with a word, where npm cannot bring it."""
+    """The npm package, pinned by package-lock.json; None, with a word, where npm cannot bring it.
+
+    package.json holds back @hono/node-server: with later ones this gateway answers every stream with 500. Its streams
+    are slow by intent: it waits 25 ms before a stream's first event.
+    """
     cache = BENCH.parent / "build" / "bench-peer"
     program = cache / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
-    if not program.exists():
+    lock = cache / "package-lock.json"
+    if not program.exists() or not lock.exists() or lock.read_bytes() != (BENCH / "package-lock.json").read_bytes():
         cache.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             (cache / name).write_bytes((BENCH / name).read_bytes())
