@@ -2,6 +2,7 @@
 // HEARTH_LLAMA_SERVER and HEARTH_TINY_MODEL name both; without them these tests say that they were skipped.
 #include "engine/llama_backend.hpp"
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -79,6 +80,7 @@ class LlamaBackendTest : public ::testing::Test {
     runtime_.reset();
     child_.reset();
     host_.reset();
+    ready_ = false;
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
@@ -399,6 +401,35 @@ TEST_F(LlamaBackendTest, ATimeLimitEndsTheCall) {
       timed_out = error.status() == 504;
     }
     EXPECT_TRUE(timed_out);
+  }());
+}
+
+// A suite of its own, with an engine of its own.
+class LlamaBackendDeathTest : public LlamaBackendTest {};
+
+TEST_F(LlamaBackendDeathTest, AnEngineThatDiesNeverEndsAStreamCleanly) {
+  run([]() -> Task<void> {
+    const json::object request = object(
+        R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":2,"logit_bias":{"46":100}})");
+    const CallContext call = call_for();
+    auto stream = co_await backend_->stream_chat(request, call);
+    EXPECT_TRUE(co_await stream->next());
+    child_->send(SIGKILL);
+    int status = 0;
+    try {
+      while (co_await stream->next()) {
+      }
+    } catch (const ApiError& error) {
+      status = error.status();
+    }
+    EXPECT_EQ(status, 503);
+    try {
+      co_await backend_->chat(request, call);
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.status(), 503);
+      status = 0;
+    }
+    EXPECT_EQ(status, 0) << "nothing answers any more";
   }());
 }
 

@@ -19,6 +19,10 @@ constexpr std::size_t longest_reply =
     512UL * 1024 * 1024;  // 2048 vectors of 8192 dimensions in base64 take 90 MB
 constexpr std::size_t longest_error = 64UL * 1024;
 
+ApiError too_late() {
+  return ApiError::timeout("The model did not answer in time.");
+}
+
 // Waits for `task` until `deadline`, with the transport's errors in the API's words.
 template <class T>
 Task<T> await_until(SteadyTime deadline, Task<T> task) {
@@ -29,7 +33,7 @@ Task<T> await_until(SteadyTime deadline, Task<T> task) {
     log::warn("engine lost", {{"cause", error.what()}});
     throw engine_lost();
   } catch (const async::DeadlineExceeded&) {
-    throw ApiError::timeout("The model did not answer in time.");
+    throw too_late();
   }
 }
 
@@ -54,7 +58,7 @@ class ServerEvents final : public EventReader {
       }
       if (events_.failed()) throw engine_lost();
       if (ended_) co_return std::nullopt;
-      const std::size_t count = co_await await_until(deadline_, response_->read_some(std::span(buffer_)));
+      const std::size_t count = co_await read_some();
       if (count == 0) {
         ended_ = true;
       } else {
@@ -64,6 +68,19 @@ class ServerEvents final : public EventReader {
   }
 
  private:
+  // A timer for each read would cost more than the read. The server speaks at least every half minute (it
+  // sends comments while it is silent), and a connection that is silent for longer is given up by the HTTP
+  // client.
+  Task<std::size_t> read_some() {
+    if (std::chrono::steady_clock::now() >= deadline_) throw too_late();
+    try {
+      co_return co_await response_->read_some(std::span(buffer_));
+    } catch (const net::ClientError& error) {
+      log::warn("engine lost", {{"cause", error.what()}});
+      throw engine_lost();
+    }
+  }
+
   json::object read_event(std::string_view data) const {
     auto parsed = json::parse(data);
     if (!parsed || !parsed->is_object()) throw engine_lost();
@@ -84,10 +101,11 @@ class ServerEvents final : public EventReader {
 }  // namespace
 
 // A generation may wait for a slot and then read a long prompt before its first byte: the call's deadline
-// rules.
+// rules there. Between the bytes of a stream the server's own comments keep the line alive.
 Client::Client(net::Origin origin)
     : http_(std::move(origin),
-            net::ClientTimeouts{.header = std::chrono::hours(24), .between_bytes = std::chrono::hours(24)}) {}
+            net::ClientTimeouts{.header = std::chrono::hours(24), .between_bytes = std::chrono::minutes(2)}) {
+}
 
 Task<std::unique_ptr<net::ClientResponse>> Client::send(net::ClientRequest request, SteadyTime deadline) {
   co_return co_await await_until(deadline, http_.send(std::move(request)));
