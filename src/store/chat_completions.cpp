@@ -101,9 +101,7 @@ Page<ChatCompletionRecord> list_in(db::Connection& connection, const Tenant& ten
         "AND m.name = {} AND m.value = {})",
         {name, value});
   }
-  return select.read<ChatCompletionRecord>(connection, page, "id",
-                                           page.after ? std::optional<db::Param>(*page.after) : std::nullopt,
-                                           parse_record);
+  return select.read<ChatCompletionRecord>(connection, page, "id", page.after, parse_record);
 }
 
 // The position in a message's id, or -1, where no message is, when it is not an id of this completion.
@@ -127,8 +125,8 @@ std::optional<Page<ChatCompletionMessage>> list_messages_in(db::Connection& conn
   select.where("completion_id = {}", id)
       .where("organization_id = {}", tenant.organization)
       .where("project_id = {}", tenant.project);
-  std::optional<db::Param> cursor;
-  if (page.after) cursor = db::Param(parse_message_position(*page.after, id));
+  std::optional<std::int64_t> cursor;
+  if (page.after) cursor = parse_message_position(*page.after, id);
   return select.read<ChatCompletionMessage>(connection, page, "position", cursor, [&id](const db::Row& row) {
     return ChatCompletionMessage{fmt::format("{}-{}", id.str(), row.get<std::int64_t>(0)),
                                  row.get<std::string>(1)};

@@ -25,14 +25,14 @@ PagedSelect& PagedSelect::where(std::string_view condition, std::initializer_lis
 }
 
 db::Rows PagedSelect::read_rows(db::Connection& connection, const PageRequest& request,
-                                std::string_view cursor_column, const std::optional<db::Param>& cursor) {
+                                std::string_view cursor_column, db::Param cursor) {
   const bool ascending = request.order == Order::ascending;
   const std::string names = fmt::format("{}", fmt::join(order_by_, ", "));
   std::vector<db::Param> params = values_;
   std::string conditions = conditions_;
   std::optional<db::Rows> position;  // lives as long as the parameters that view it
-  if (cursor) {
-    params.push_back(*cursor);
+  if (!std::holds_alternative<std::monostate>(cursor.content())) {
+    params.push_back(cursor);
     position = connection.query(fmt::format("SELECT {} FROM {}{} AND {} = ${}", names, table_, conditions_,
                                             cursor_column, params.size()),
                                 params);

@@ -32,9 +32,10 @@ struct Page {
 //
 //   PagedSelect select("model, created_at", "chat_completions", {"created_at", "sequence"});
 //   select.where("organization_id = {}", tenant.organization).where("project_id = {}", tenant.project);
-//   const auto page = select.read(connection, request, "id", request.after, parse_row);
+//   const auto page = select.read<Item>(connection, request, "id", request.after, parse_row);
 //
-// Thread: a database thread, inside read(). Texts given to it are literals and become SQL; values never do.
+// There must be a condition: no list goes over all tenants. Thread: a database thread, inside read(). Texts
+// given to it are literals and become SQL; values never do.
 class PagedSelect {
  public:
   PagedSelect(std::string_view columns, std::string_view table,
@@ -44,11 +45,11 @@ class PagedSelect {
   PagedSelect& where(std::string_view condition, std::initializer_list<db::Param> values);
   PagedSelect& where(std::string_view condition, db::Param value) { return where(condition, {value}); }
 
-  // The page after the row whose `cursor_column` equals `cursor`; the first one when `cursor` is nullopt.
+  // The page after the row whose `cursor_column` equals `cursor`; the first one when `cursor` is null.
   // Such a row must satisfy the conditions, or ApiError 400 with param `after` is thrown.
   template <class T, class ParseRow>
   Page<T> read(db::Connection& connection, const PageRequest& request, std::string_view cursor_column,
-               const std::optional<db::Param>& cursor, ParseRow parse_row) {
+               db::Param cursor, ParseRow parse_row) {
     const db::Rows rows = read_rows(connection, request, cursor_column, cursor);
     Page<T> page;
     page.has_more = rows.size() > request.limit;
@@ -60,7 +61,7 @@ class PagedSelect {
 
  private:
   db::Rows read_rows(db::Connection& connection, const PageRequest& request, std::string_view cursor_column,
-                     const std::optional<db::Param>& cursor);
+                     db::Param cursor);
   std::string order_clause(std::string_view direction) const;
 
   std::string_view columns_;
