@@ -106,9 +106,9 @@ class RunningServer {
       log::error("the listener failed", {{"cause", error.what()}});
       status = 1;
     }
+    co_await engines_.stop();
     scope_.cancel();
     co_await scope_.join();
-    co_await engines_.stop();
     co_await keys_.flush_uses();
     log::info("stopped");
   }
