@@ -48,15 +48,20 @@ class LlamaBackendTest : public ::testing::Test {
     const char* program = std::getenv("HEARTH_LLAMA_SERVER");
     const char* model = std::getenv("HEARTH_TINY_MODEL");
     if (!program || !model) return;
+    const char* projector = std::getenv("HEARTH_TINY_PROJECTOR");
+    projector_ =
+        projector ? projector : std::filesystem::path(model).parent_path() / "hearth-tiny-projector.gguf";
+    if (!std::filesystem::exists(projector_)) projector_.clear();
     folder_ = std::filesystem::temp_directory_path() / ("hearth-llama-" + std::to_string(::getpid()));
     std::filesystem::create_directories(folder_);
     const std::string socket = folder_ / "engine.sock";
-    LlamaLaunch launch{.program = program,
-                       .socket_path = socket,
-                       .log_file = folder_ / "engine.log",
-                       .spec = LlamaSpec{.file = model, .context = 1024, .slots = 2, .threads = 1},
-                       .file = read_gguf_info(model).value(),
-                       .capabilities = {Capability::chat, Capability::completion, Capability::embedding}};
+    LlamaLaunch launch{
+        .program = program,
+        .socket_path = socket,
+        .log_file = folder_ / "engine.log",
+        .spec = LlamaSpec{.file = model, .projector = projector_, .context = 1024, .slots = 2, .threads = 1},
+        .file = read_gguf_info(model).value(),
+        .capabilities = {Capability::chat, Capability::completion, Capability::embedding}};
     runtime_ = std::make_unique<async::Runtime>(1);
     host_ = std::make_unique<ChildHost>();
     child_ = host_->start(make_child_spec(launch), [](const ChildExit&) {});
@@ -140,6 +145,7 @@ class LlamaBackendTest : public ::testing::Test {
     return {"", "nothing was thrown"};
   }
 
+  static inline std::filesystem::path projector_;
   static inline std::filesystem::path folder_;
   static inline std::unique_ptr<async::Runtime> runtime_;
   static inline std::unique_ptr<ChildHost> host_;
@@ -402,6 +408,29 @@ TEST_F(LlamaBackendTest, ATimeLimitEndsTheCall) {
     }
     EXPECT_TRUE(timed_out);
   }());
+}
+
+constexpr std::string_view pixels =
+    "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAKElEQVR4nA3HoQEAAAzCMCQS2XN7+haXJDYuEpPauko/s3OTfbA4BA/"
+    "l9AmBTZ2urAAAAABJRU5ErkJggg==";
+
+std::string showing(std::string_view base64, std::string_view more = "") {
+  return std::string(R"({"messages":[{"role":"user","content":[{"type":"text","text":"What?"},
+      {"type":"image_url","image_url":{"url":"data:image/png;base64,)") +
+         std::string(base64) + R"("}}]}],"max_tokens":200)" + std::string(more) + "}";
+}
+
+TEST_F(LlamaBackendTest, LooksAtImages) {
+  if (projector_.empty()) GTEST_SKIP() << "no image projector for the tiny model";
+  const json::object blind = chat(R"({"messages":[{"role":"user","content":"What?"}],"max_tokens":4})");
+  const json::object seeing = chat(showing(pixels));
+  expect_valid(SchemaId::create_chat_completion_response, seeing, "chat.completion");
+  EXPECT_GE(seeing.at("usage").at("prompt_tokens").to_number<int>(),
+            blind.at("usage").at("prompt_tokens").to_number<int>() + 16);
+  const json::object call = chat(showing(
+      pixels, R"(,"tools":[{"type":"function","function":{"name":"look"}}],"tool_choice":"required")"));
+  EXPECT_EQ(call.at("choices").at(0).at("message").at("tool_calls").at(0).at("function").at("name"), "look");
+  EXPECT_EQ(refusal([] { chat(showing("AAAA")); }), Refusal("invalid_image", "messages"));
 }
 
 // A suite of its own, with an engine of its own.

@@ -8,6 +8,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import write_tiny_model as tiny  # noqa: E402
+import write_tiny_projector as projector  # noqa: E402
 
 
 class Reader:
@@ -104,6 +105,17 @@ class TinyModelTest(unittest.TestCase):
         self.assertEqual(model.entries["llama.pooling_type"], 1)
         self.assertEqual(model.entries["llama.embedding_length"], 96)
         self.assertNotIn("tokenizer.chat_template", model.entries)
+
+    def test_projector_speaks_the_models_embeddings(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "projector.gguf")
+            projector.main([path])
+            with open(path, "rb") as file:
+                model = Reader(file.read())
+        self.assertEqual(model.entries["general.architecture"], "clip")
+        self.assertEqual(model.entries["clip.vision.projection_dim"], 64)
+        self.assertEqual(model.tensors["mm.2.weight"][0], [64, 64])
+        self.assertEqual(model.tensors["v.position_embd.weight"][0], [projector.WIDTH, 16])
 
 
 if __name__ == "__main__":

@@ -379,17 +379,12 @@ def metadata(tokens, merges, options):
     return entries
 
 
-def model_bytes(options):
-    tokens, merges = make_vocabulary()
-    entries = metadata(tokens, merges, options)
-    weights = (EmbeddingWeights if options.embedding else Weights)(tokens, options.embedding_length, options.seed)
-    tensors = weights.all()
-
+def gguf_bytes(entries, tensors):
+    """A whole file. `tensors[name] = (shape, floats)`, the fastest dimension first."""
     head = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(entries))]
     head += [entry_bytes(*entry) for entry in entries]
     data, offset = [], 0
-    for name, (rows, columns, floats) in tensors.items():
-        shape = [columns] if rows == 1 else [columns, rows]
+    for name, (shape, floats) in tensors.items():
         head.append(string_bytes(name) + struct.pack("<I", len(shape)))
         head.append(struct.pack(f"<{len(shape)}QIQ", *shape, 0, offset))
         if sys.byteorder == "big":
@@ -399,6 +394,22 @@ def model_bytes(options):
         offset += len(raw) + len(data[-1])
     start = b"".join(head)
     return start + padding(len(start)) + b"".join(data)
+
+
+def model_bytes(options):
+    tokens, merges = make_vocabulary()
+    weights = (EmbeddingWeights if options.embedding else Weights)(tokens, options.embedding_length, options.seed)
+    tensors = {name: ([columns] if rows == 1 else [columns, rows], floats)
+               for name, (rows, columns, floats) in weights.all().items()}
+    return gguf_bytes(metadata(tokens, merges, options), tensors)
+
+
+def write_file(path, content):
+    # Renamed into place: a server may have the old file mapped into its memory.
+    unfinished = f"{path}.{os.getpid()}"
+    with open(unfinished, "wb") as file:
+        file.write(content)
+    os.replace(unfinished, path)
 
 
 def parse_arguments(arguments):
@@ -416,12 +427,7 @@ def parse_arguments(arguments):
 
 def main(arguments=None):
     options = parse_arguments(arguments)
-    content = model_bytes(options)
-    # Renamed into place: a server may have the old file mapped into its memory.
-    unfinished = f"{options.out}.{os.getpid()}"
-    with open(unfinished, "wb") as file:
-        file.write(content)
-    os.replace(unfinished, options.out)
+    write_file(options.out, model_bytes(options))
     return 0
 
 
