@@ -1,5 +1,7 @@
 #include "app/cli.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -12,6 +14,7 @@
 #include "app/config_load.hpp"
 #include "app/config_print.hpp"
 #include "app/models_command.hpp"
+#include "app/pull_command.hpp"
 #include "app/server.hpp"
 #include "app/settings.hpp"
 #include "base/api_error.hpp"
@@ -85,11 +88,12 @@ class SettingFlags {
 // One flag for each setting of a model: --file, --base-urls, …
 class ModelFlags {
  public:
-  enum class Skip { nothing, file };
+  // `origin`: where the model runs is not the caller's to say.
+  enum class Skip { nothing, origin };
 
   void add_to(CLI::App& command, Skip skip) {
     for (const Setting& setting : model_settings()) {
-      if (skip == Skip::file && (setting.name == "file" || setting.name == "base_urls")) continue;
+      if (skip == Skip::origin && is_origin(setting.name)) continue;
       std::string flag = "--" + std::string(setting.name);
       std::ranges::replace(flag, '_', '-');
       std::string& value = values_[std::string(setting.name)];
@@ -98,16 +102,19 @@ class ModelFlags {
     command.add_flag("--replace", replace_, "Replace a registered model of this name");
   }
 
-  std::vector<FlagValue> values(const std::string& model) const {
-    std::vector<FlagValue> flags;
-    for (const auto& [key, value] : values_) {
-      if (!value.empty()) flags.push_back({"--" + key, fmt::format("models.{}.{}", model, key), value});
-    }
-    return flags;
+  std::map<std::string, std::string> values() const {
+    std::map<std::string, std::string> given = values_;
+    std::erase_if(given, [](const auto& entry) { return entry.second.empty(); });
+    return given;
   }
   OnConflict on_conflict() const { return replace_ ? OnConflict::replace : OnConflict::refuse; }
 
  private:
+  static bool is_origin(std::string_view name) {
+    constexpr std::array<std::string_view, 6> names{"file",        "base_urls", "api_key",
+                                                    "api_key_env", "model",     "timeout"};
+    return std::ranges::find(names, name) != names.end();
+  }
   static std::string type_name(Form form) {
     switch (form) {
       case Form::integer:
@@ -119,7 +126,7 @@ class ModelFlags {
       case Form::path:
         return "FILE";
       case Form::list:
-        return "A,B,…";
+        return "A,B,..";
       default:
         return "TEXT";
     }
@@ -208,7 +215,20 @@ class CommandLine {
     add_name(add_command);
     added_.add_to(add_command, ModelFlags::Skip::nothing);
     add_command.callback([this, &flags = flags_of_last()] {
-      add_model(flags.sources(), name_, added_.values(name_), added_.on_conflict());
+      add_model(flags.sources(), name_, added_.values(), added_.on_conflict());
+    });
+
+    CLI::App& pull = add(models, "pull", "Fetch a GGUF file into the cache, resuming, and register it");
+    pull.add_option("SOURCE", pull_.source, "hf:ORG/REPO/FILE.gguf; the file may lie in folders")->required();
+    pull.add_option("--name", pull_.name, "Name of the model; without it that of the file")
+        ->type_name("TEXT");
+    pull.add_option("--sha256", pull_.sha256, "What the file must be; without it what the hub says")
+        ->type_name("HEX");
+    pulled_.add_to(pull, ModelFlags::Skip::origin);
+    pull.callback([this, &flags = flags_of_last()] {
+      pull_.settings = pulled_.values();
+      pull_.on_conflict = pulled_.on_conflict();
+      pull_model(flags.sources(), pull_);
     });
 
     CLI::App& remove = add(models, "remove", "Forget a registered model; its file stays");
@@ -239,7 +259,9 @@ class CommandLine {
   CLI::App root_;
   std::vector<std::unique_ptr<SettingFlags>> flags_;  // callbacks hold references to them
   ModelFlags added_;
+  ModelFlags pulled_;
   std::string name_;
+  PullRequest pull_;
   std::string target_;
   bool welcome_ = false;
   bool markdown_ = false;
@@ -255,6 +277,8 @@ int fail(int status, std::string_view message) {
 }  // namespace
 
 int run_cli(int argc, const char* const* argv) {
+  // Commands speak for themselves; `serve` sets what its configuration says.
+  log::configure(log::Level::warn, log::Format::console);
   try {
     CommandLine command_line;
     try {

@@ -85,6 +85,7 @@ struct Config {
 
   struct Pull {
     std::string endpoint = "https://huggingface.co";
+    std::string token;  // secret
     std::string cache;  // set once loaded
   } pull;
 

@@ -132,25 +132,14 @@ void check_name(std::string_view name) {
   }
 }
 
-void check_free(const Config& config, ModelRegistry& registry, const std::string& name,
-                OnConflict on_conflict) {
-  check_name(name);
-  if (config.models.contains(name)) fail(fmt::format("the configuration defines {}: change it there", name));
-  if (has_alias(configured_aliases(config), name)) {
-    fail(fmt::format("the configuration defines an alias {}", name));
-  }
-  if (has_alias(registry.aliases(), name)) {
-    fail(fmt::format("there is an alias {}: hearth models alias --remove {}", name, name));
-  }
-  if (on_conflict == OnConflict::refuse && registry.find(name)) {
-    fail(fmt::format("{} is registered already: --replace replaces it", name));
-  }
-}
-
 // A registered definition goes through the configuration's loader: one set of rules, one set of messages.
-engine::Model define(ConfigSources sources, const std::string& name, const std::vector<FlagValue>& flags,
-                     std::vector<std::string>& aliases) {
-  sources.flags.insert(sources.flags.end(), flags.begin(), flags.end());
+engine::Model define(ConfigSources sources, const std::string& name,
+                     const std::map<std::string, std::string>& settings, std::vector<std::string>& aliases) {
+  for (const auto& [key, value] : settings) {
+    std::string flag = "--" + key;
+    std::ranges::replace(flag, '_', '-');
+    sources.flags.push_back({flag, fmt::format("models.{}.{}", name, key), value});
+  }
   const Config config = load_config(sources).config;
   const auto entry = config.models.find(name);
   if (entry == config.models.end()) fail("a model needs --file or --base-urls");
@@ -220,15 +209,30 @@ void show_model(const Config& config, const std::string& name) {
   }
 }
 
-void add_model(ConfigSources sources, const std::string& name, const std::vector<FlagValue>& flags,
-               OnConflict on_conflict) {
+void check_addable(const Config& config, const std::string& name, OnConflict on_conflict) {
+  check_name(name);
+  if (config.models.contains(name)) fail(fmt::format("the configuration defines {}: change it there", name));
+  if (has_alias(configured_aliases(config), name)) {
+    fail(fmt::format("the configuration defines an alias {}", name));
+  }
+  ModelRegistry registry(config, RegistryAccess::read);
+  if (has_alias(registry.aliases(), name)) {
+    fail(fmt::format("there is an alias {}: hearth models alias {} --remove", name, name));
+  }
+  if (on_conflict == OnConflict::refuse && registry.find(name)) {
+    fail(fmt::format("{} is registered already: --replace replaces it", name));
+  }
+}
+
+void add_model(ConfigSources sources, const std::string& name,
+               const std::map<std::string, std::string>& settings, OnConflict on_conflict) {
   const Config config = load_config(sources).config;
-  ModelRegistry registry(config, RegistryAccess::write);
-  check_free(config, registry, name, on_conflict);
+  check_addable(config, name, on_conflict);
   std::vector<std::string> aliases;
-  engine::Model model = define(std::move(sources), name, flags, aliases);
+  engine::Model model = define(std::move(sources), name, settings, aliases);
   model.created = Clock().unix_now();
   const std::string about = summary(model);
+  ModelRegistry registry(config, RegistryAccess::write);
   registry.put(model);
   for (const std::string& alias : aliases)
     registry.put_alias(alias, name);

@@ -5,8 +5,8 @@
 // std::exception with one line for the terminal.
 #pragma once
 
+#include <map>
 #include <string>
-#include <string_view>
 
 #include "app/config_load.hpp"
 
@@ -21,9 +21,13 @@ void list_models(const Config& config);
 // One of them, with what its file says.
 void show_model(const Config& config, const std::string& name);
 
-// Registers the model that `flags` describe: `models.NAME.KEY` values, checked as those of the configuration.
-void add_model(ConfigSources sources, const std::string& name, const std::vector<FlagValue>& flags,
-               OnConflict on_conflict);
+// Throws when a model of that name cannot be registered.
+void check_addable(const Config& config, const std::string& name, OnConflict on_conflict);
+
+// Registers the model that `settings` describe: the keys of a `[models."NAME"]` table as flags write them,
+// under the same rules. Throws ConfigError too.
+void add_model(ConfigSources sources, const std::string& name,
+               const std::map<std::string, std::string>& settings, OnConflict on_conflict);
 
 // Forgets a registered model and the aliases that name it. Its file stays.
 void remove_model(const Config& config, const std::string& name);

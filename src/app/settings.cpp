@@ -58,6 +58,7 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"engines.threads", Form::integer, "Threads of one local engine, where the model does not say; never more than the cores. 0: all cores.", thread_count}, AT(engines.threads)},
 
     {{"pull.endpoint", Form::text, "Base URL that hf:ORG/REPO/FILE is fetched from."}, AT(pull.endpoint)},
+    {{"pull.token", Form::secret, "Token for the endpoint, for models that are not public."}, AT(pull.token)},
     {{"pull.cache", Form::path, "Directory of pulled model files.", {}, {}, "DATA/models"}, AT(pull.cache)},
 };
 

@@ -132,7 +132,7 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(self.pulled_file(), content)
             self.assertIn("tiny", self.models("list").stdout)
             self.pull(server, "--name", "again")
-            self.models("pull", f"{server.url}/files/other.gguf", "--name", "plain")
+            self.models("pull", "hf:org/repo/folder/other.gguf", "--set", f"pull.endpoint={server.url}", "--name", "plain")
         self.assertIn("plain", self.models("list").stdout)
 
     def test_pull_resumes_what_broke_off(self):
@@ -147,7 +147,7 @@ class CommandLine(unittest.TestCase):
         with DownloadServer(content, "break_once") as server:
             self.pull(server)
         with DownloadServer(content, "no_ranges") as server:
-            self.models("pull", f"{server.url}/fresh.gguf")
+            self.models("pull", "hf:org/repo/fresh.gguf", "--set", f"pull.endpoint={server.url}")
 
     def test_pull_follows_redirects(self):
         with DownloadServer(paths.chat_model().read_bytes(), "redirect") as server:
