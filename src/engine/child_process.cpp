@@ -143,11 +143,15 @@ std::string ChildExit::describe() const {
 
 struct ChildHost::Child : std::enable_shared_from_this<Child> {
   Child(boost::asio::io_context& loop, const ChildSpec& spec, OnExit report)
-      : output(loop), ended(loop), log(spec.log_file, spec.log_bytes), on_exit(std::move(report)) {}
+      : output(std::in_place, loop),
+        ended(std::in_place, loop),
+        log(spec.log_file, spec.log_bytes),
+        on_exit(std::move(report)) {}
 
   // Host's thread only.
-  boost::asio::posix::stream_descriptor output;
-  boost::asio::posix::stream_descriptor ended;  // a pidfd: readable when the process has ended
+  // Gone once the process was collected: they must not outlive the loop, which the handle may.
+  std::optional<boost::asio::posix::stream_descriptor> output;
+  std::optional<boost::asio::posix::stream_descriptor> ended;  // a pidfd: readable when the process has ended
   RotatingFile log;
   OnExit on_exit;
   std::array<char, 8192> buffer{};
@@ -161,14 +165,15 @@ struct ChildHost::Child : std::enable_shared_from_this<Child> {
   std::deque<std::string> lines;  // under mutex
 
   void read_output() {
-    output.async_read_some(boost::asio::buffer(buffer),
-                           [self = shared_from_this()](boost::system::error_code error, std::size_t n) {
-                             if (error) return;
-                             const std::string_view bytes(self->buffer.data(), n);
-                             self->log.append(bytes);
-                             self->keep(bytes);
-                             self->read_output();
-                           });
+    if (!output) return;
+    output->async_read_some(boost::asio::buffer(buffer),
+                            [self = shared_from_this()](boost::system::error_code error, std::size_t n) {
+                              if (error) return;
+                              const std::string_view bytes(self->buffer.data(), n);
+                              self->log.append(bytes);
+                              self->keep(bytes);
+                              self->read_output();
+                            });
   }
 
   void keep(std::string_view bytes) {
@@ -184,10 +189,10 @@ struct ChildHost::Child : std::enable_shared_from_this<Child> {
   }
 
   void watch() {
-    ended.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [self = shared_from_this()](boost::system::error_code error) {
-                       if (!error) self->collect();
-                     });
+    ended->async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [self = shared_from_this()](boost::system::error_code error) {
+                        if (!error) self->collect();
+                      });
   }
 
   // The process has ended: takes its last output and its status, and reports it.
@@ -206,13 +211,13 @@ struct ChildHost::Child : std::enable_shared_from_this<Child> {
     // What is still in the pipe says why it ended. The pipe is non-blocking; a grandchild may hold it open.
     boost::system::error_code error;
     for (int reads = 0; reads < 16 && !error; ++reads) {
-      const std::size_t n = output.read_some(boost::asio::buffer(buffer), error);
+      const std::size_t n = output->read_some(boost::asio::buffer(buffer), error);
       if (error) break;
       log.append({buffer.data(), n});
       keep({buffer.data(), n});
     }
-    output.close(error);
-    ended.close(error);
+    output.reset();
+    ended.reset();
     if (auto report = std::exchange(on_exit, nullptr)) report(exit);
   }
 
@@ -256,9 +261,9 @@ struct ChildHost::Impl {
       throw std::system_error(refused, std::generic_category(), "cannot watch a child process");
     }
     child->pid = pid;
-    child->ended.assign(watched);
-    child->output.assign(std::exchange(output.read_end, -1));
-    child->output.non_blocking(true);
+    child->ended->assign(watched);
+    child->output->assign(std::exchange(output.read_end, -1));
+    child->output->non_blocking(true);
     child->read_output();
     child->watch();
     std::erase_if(children, [](const auto& other) { return other.expired(); });

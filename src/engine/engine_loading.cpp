@@ -98,6 +98,7 @@ Task<void> Engines::Impl::bring_up(std::shared_ptr<Engine> engine) {
     throw LoadFailure(Blame::engine, std::string(load_failed_message), instance->exit->describe());
   engine->instance = std::move(instance);
   engine->state = EngineState::ready;
+  engine->restart = false;
   engine->ready_since = engine->last_used = std::chrono::steady_clock::now();
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(engine->ready_since - begin);
   log::info("engine ready", {{"model", model.id},
@@ -245,6 +246,7 @@ void Engines::Impl::child_ended(const std::weak_ptr<Engine>& weak_engine,
       engine->memory = 0;
       ++engine->restarts;
       engine->refusal = crashed_message;
+      engine->restart = true;
       back_off(*engine);
     }
   }
@@ -253,9 +255,9 @@ void Engines::Impl::child_ended(const std::weak_ptr<Engine>& weak_engine,
 
 void Engines::Impl::load_failed(Engine& engine, Blame blame, std::string client_message,
                                 std::string_view cause) {
-  log::error("engine did not load", {{"model", engine.model.id}, {"cause", cause}});
   {
     std::lock_guard lock(mutex);
+    if (!ending) log::error("engine did not load", {{"model", engine.model.id}, {"cause", cause}});
     engine.memory = 0;
     engine.refusal = std::move(client_message);
     if (blame == Blame::engine) {

@@ -49,6 +49,7 @@ struct Engine {
   SteadyTime retry_at{};
   SteadyTime ready_since{};
   SteadyTime last_used{};
+  bool restart = false;  // it crashed at work: started again without being asked
   std::string refusal;   // what those who wait are told when the load fails
   bool retired = false;  // deleted or redefined: ends when its leases are gone
 };

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view engine_unavailable = "engine_unavailable";
 constexpr std::chrono::seconds longest_sleep{10};
+constexpr std::chrono::milliseconds shortest_sleep{20};
 
 // Half of what this machine, or the container we are in, has.
 std::uint64_t default_budget() {
@@ -114,7 +115,12 @@ void Engines::Impl::for_each(const std::function<void(const std::shared_ptr<Engi
 }
 
 Engines::Impl::Work Engines::Impl::take_work(SteadyTime now) {
-  Work work{.load = std::exchange(wanted, {}), .next = now + longest_sleep};
+  // The end of a lease wakes nobody: the idle time is looked at often enough instead.
+  const SteadyTime::duration sleep =
+      settings.idle_unload.count() > 0
+          ? std::clamp<SteadyTime::duration>(settings.idle_unload / 4, shortest_sleep, longest_sleep)
+          : SteadyTime::duration(longest_sleep);
+  Work work{.load = std::exchange(wanted, {}), .stop = {}, .next = now + sleep};
   const auto idle_at = [&](const Engine& engine) {
     return settings.idle_unload.count() > 0 ? engine.last_used + settings.idle_unload : SteadyTime::max();
   };
@@ -129,7 +135,7 @@ Engines::Impl::Work Engines::Impl::take_work(SteadyTime now) {
         work.next = std::min(work.next, end);
       }
     } else if (engine->state == EngineState::backing_off && engine->retry_at <= now) {
-      if (engine->retired || idle_at(*engine) <= now) {
+      if (engine->retired || !engine->restart || idle_at(*engine) <= now) {
         engine->state = EngineState::unloaded;
       } else {
         engine->state = EngineState::loading;

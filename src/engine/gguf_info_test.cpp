@@ -128,9 +128,12 @@ TEST_F(GgufInfoTest, AnEncoderOnlyEmbeds) {
 }
 
 TEST_F(GgufInfoTest, EveryTruncationIsAnError) {
-  const std::string whole = whole_file().bytes;
-  for (std::size_t length = 0; length < whole.size(); ++length)
-    EXPECT_THAT(failure(whole.substr(0, length)), HasSubstr("cannot be used")) << length;
+  const std::string path = folder_ + "/model.gguf";
+  ASSERT_TRUE(read(whole_file().bytes));
+  for (std::size_t length = whole_file().bytes.size(); length-- > 0;) {
+    std::filesystem::resize_file(path, length);
+    EXPECT_FALSE(read_gguf_info(path)) << length;
+  }
 }
 
 TEST_F(GgufInfoTest, AbsurdLengthsAreErrors) {
@@ -162,7 +165,7 @@ TEST_F(GgufInfoTest, AbsurdLengthsAreErrors) {
 TEST_F(GgufInfoTest, FlippedBytesNeverCrash) {
   const std::string whole = whole_file().bytes;
   std::mt19937 random(1);
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < 200; ++round) {
     std::string bytes = whole;
     for (int flips = 0; flips < 3; ++flips)
       bytes[random() % bytes.size()] = static_cast<char>(random());

@@ -1,0 +1,297 @@
+// Engines with the real llama-server on a tiny model. Needs HEARTH_LLAMA_SERVER (the program) and
+// HEARTH_TINY_MODEL (a GGUF file); skipped without them.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/api_error.hpp"
+#include "engine/engines.hpp"
+#include "engine/gguf_info.hpp"
+#include "engine/scripted_server.hpp"
+
+namespace hearth::engine {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+class EnginesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const char* program = std::getenv("HEARTH_LLAMA_SERVER");
+    const char* tiny = std::getenv("HEARTH_TINY_MODEL");
+    if (!program || !tiny) GTEST_SKIP() << "HEARTH_LLAMA_SERVER or HEARTH_TINY_MODEL is not set";
+    char pattern[] = "/tmp/hearth-engines-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    settings_ = {.llama_server = program, .run_directory = folder_, .stop_grace = 2s, .restart_delay = 50ms};
+    file_ = tiny;
+  }
+  void TearDown() override {
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+
+  Model model(std::string id) const {
+    Model made;
+    made.id = std::move(id);
+    made.backend = LlamaSpec{.file = file_, .context = 256, .slots = 2, .threads = 1};
+    return made;
+  }
+
+  // `body(engines)` while the engines run; afterwards they are stopped.
+  template <class Body>
+  void with_engines(Body body) {
+    async::Runtime runtime(1);
+    async::BlockingPool blocking(2);
+    Engines engines(runtime, blocking, settings_);
+    runtime.run_until_complete([](Engines& table, Body& run) -> Task<void> {
+      async::Scope scope(co_await boost::asio::this_coro::executor);
+      scope.spawn("engines", table.run());
+      std::exception_ptr failure;
+      try {
+        co_await async::with_deadline(30s, run(table));
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      co_await table.stop();
+      co_await scope.join();
+      if (failure) std::rethrow_exception(failure);
+    }(engines, body));
+    EXPECT_TRUE(processes().empty()) << "a child outlived its engines";
+  }
+
+  // The engines that run in this test's folder.
+  std::vector<pid_t> processes() const {
+    std::vector<pid_t> found;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const std::string name = entry.path().filename();
+      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      std::ifstream file(entry.path() / "cmdline");
+      const std::string line{std::istreambuf_iterator<char>(file), {}};
+      if (line.find(folder_ + "/engine-") != std::string::npos) found.push_back(std::stoi(name));
+    }
+    return found;
+  }
+
+  std::string folder_;
+  std::string file_;
+  EngineSettings settings_;
+};
+
+CallContext call(std::chrono::milliseconds patience = 20s) {
+  return {.request_id = "req_test", .deadline = std::chrono::steady_clock::now() + patience};
+}
+
+json::object question(int tokens) {
+  auto request =
+      json::parse(R"({"messages":[{"role":"user","content":"Tell me a story"}]})").value().as_object();
+  request["max_tokens"] = tokens;
+  return request;
+}
+
+EngineStatus status_of(const Engines& engines, std::string_view model) {
+  for (auto& each : engines.status()) {
+    if (each.model == model) return each;
+  }
+  return {};
+}
+
+// Until the model's state is `state`; at most five seconds.
+Task<bool> reaches(const Engines& engines, std::string_view model, std::string_view state) {
+  for (int i = 0; i < 500; ++i) {
+    if (status_of(engines, model).state == state) co_return true;
+    co_await async::sleep_for(10ms);
+  }
+  co_return false;
+}
+
+// The message of the ApiError that acquire ends with; empty when there is none.
+Task<std::string> refusal_of(Engines& engines, const Model& model, std::chrono::milliseconds patience = 20s) {
+  try {
+    co_await engines.acquire(model, call(patience));
+  } catch (const ApiError& error) {
+    EXPECT_EQ(error.status(), 503);
+    EXPECT_TRUE(error.retry_after().has_value());
+    co_return error.message();
+  }
+  co_return "";
+}
+
+TEST_F(EnginesTest, OneLoadServesAllWhoWait) {
+  with_engines([&](Engines& engines) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    int answered = 0;
+    for (int i = 0; i < 4; ++i) {
+      scope.spawn("ask", [](Engines& table, Model wanted, int& count) -> Task<void> {
+        const auto lease = co_await table.acquire(wanted, call());
+        const auto request = question(4);
+        const auto answer = co_await lease->backend().chat(request, call());
+        if (answer.contains("choices")) ++count;
+      }(engines, model("tiny"), answered));
+    }
+    co_await scope.join();
+    EXPECT_EQ(answered, 4);
+    EXPECT_EQ(processes().size(), 1u);
+    EXPECT_EQ(status_of(engines, "tiny").state, "ready");
+    EXPECT_EQ(status_of(engines, "tiny").leases, 0u);
+    EXPECT_GT(status_of(engines, "tiny").memory_bytes, 0u);
+  });
+}
+
+TEST_F(EnginesTest, AKilledEngineFailsItsRequestAndComesBack) {
+  with_engines([&](Engines& engines) -> Task<void> {
+    const auto other = co_await engines.acquire(model("other"), call());
+    auto lease = co_await engines.acquire(model("tiny"), call());
+    const auto request = question(200);
+    auto stream = co_await lease->backend().stream_chat(request, call());
+    co_await stream->next();
+    const auto running = processes();
+    EXPECT_EQ(running.size(), 2u);
+    ::kill(*std::ranges::max_element(running), SIGKILL);  // the one that was started last
+    int status = 0;
+    try {
+      while (co_await stream->next()) {
+      }
+    } catch (const ApiError& error) {
+      status = error.status();
+    }
+    EXPECT_EQ(status, 503);
+    stream = nullptr;
+    lease = nullptr;
+    EXPECT_TRUE(co_await reaches(engines, "tiny", "ready"));  // restarted without being asked
+    EXPECT_EQ(status_of(engines, "tiny").restarts, 1u);
+    lease = co_await engines.acquire(model("tiny"), call());
+    const auto again = question(4);
+    EXPECT_TRUE((co_await lease->backend().chat(again, call())).contains("choices"));
+    EXPECT_TRUE((co_await other->backend().chat(again, call())).contains("choices"));
+    EXPECT_EQ(status_of(engines, "other").restarts, 0u);
+  });
+}
+
+TEST_F(EnginesTest, BacksOffAfterACrash) {
+  settings_.restart_delay = 10s;
+  with_engines([&](Engines& engines) -> Task<void> {
+    co_await engines.acquire(model("tiny"), call());
+    ::kill(processes().at(0), SIGKILL);
+    EXPECT_TRUE(co_await reaches(engines, "tiny", "backing_off"));
+    EXPECT_THAT(co_await refusal_of(engines, model("tiny")), HasSubstr("being restarted"));
+  });
+}
+
+TEST_F(EnginesTest, TheLeastRecentlyUsedMakesRoom) {
+  const auto info = read_gguf_info(file_);
+  ASSERT_TRUE(info);
+  settings_.memory_budget = estimate_memory(*info, std::get<LlamaSpec>(model("a").backend)) * 5 / 2;
+  with_engines([&](Engines& engines) -> Task<void> {
+    co_await engines.acquire(model("a"), call());
+    co_await engines.acquire(model("b"), call());
+    co_await engines.acquire(model("a"), call());
+    auto third = co_await engines.acquire(model("c"), call());
+    EXPECT_EQ(status_of(engines, "a").state, "ready");
+    EXPECT_EQ(status_of(engines, "b").state, "unloaded");
+    EXPECT_EQ(processes().size(), 2u);
+    // Leases pin: with both in use there is no room.
+    auto first = co_await engines.acquire(model("a"), call());
+    EXPECT_THAT(co_await refusal_of(engines, model("b"), 300ms), HasSubstr("in time"));
+    EXPECT_EQ(status_of(engines, "a").state, "ready");
+    first = nullptr;
+    const auto second = co_await engines.acquire(model("b"), call());
+    EXPECT_EQ(status_of(engines, "a").state, "unloaded");
+    EXPECT_EQ(status_of(engines, "c").state, "ready");
+  });
+}
+
+TEST_F(EnginesTest, IdleEnginesAreUnloaded) {
+  settings_.idle_unload = 150ms;
+  with_engines([&](Engines& engines) -> Task<void> {
+    auto lease = co_await engines.acquire(model("tiny"), call());
+    co_await async::sleep_for(300ms);
+    EXPECT_EQ(status_of(engines, "tiny").state, "ready");  // in use
+    lease = nullptr;
+    EXPECT_TRUE(co_await reaches(engines, "tiny", "unloaded"));
+    EXPECT_TRUE(processes().empty());
+    EXPECT_EQ(status_of(engines, "tiny").memory_bytes, 0u);
+    co_await engines.acquire(model("tiny"), call());
+    EXPECT_EQ(processes().size(), 1u);
+  });
+}
+
+TEST_F(EnginesTest, AChangedOrForgottenModelEndsItsEngine) {
+  with_engines([&](Engines& engines) -> Task<void> {
+    auto lease = co_await engines.acquire(model("tiny"), call());
+    const pid_t first = processes().at(0);
+    Model changed = model("tiny");
+    std::get<LlamaSpec>(changed.backend).slots = 1;
+    co_await engines.acquire(changed, call());
+    EXPECT_EQ(processes().size(), 2u);  // the old one still has its lease
+    lease = nullptr;
+    for (int i = 0; i < 300 && processes().size() > 1; ++i)
+      co_await async::sleep_for(10ms);
+    EXPECT_NE(processes().at(0), first);
+    engines.forget("tiny");
+    for (int i = 0; i < 300 && !engines.status().empty(); ++i)
+      co_await async::sleep_for(10ms);
+    EXPECT_TRUE(engines.status().empty());
+    EXPECT_TRUE(processes().empty());
+  });
+}
+
+TEST_F(EnginesTest, WhatCannotBeLoadedSaysSo) {
+  std::ofstream(folder_ + "/broken.gguf") << "GGUF but not really, though long enough for a header";
+  with_engines([&](Engines& engines) -> Task<void> {
+    Model missing = model("missing");
+    std::get<LlamaSpec>(missing.backend).file = "/nowhere/m.gguf";
+    EXPECT_THAT(co_await refusal_of(engines, missing), HasSubstr("could not be loaded"));
+    Model broken = model("broken");
+    std::get<LlamaSpec>(broken.backend).file = folder_ + "/broken.gguf";
+    EXPECT_THAT(co_await refusal_of(engines, broken), HasSubstr("could not be loaded"));
+    Model flags = model("flags");
+    std::get<LlamaSpec>(flags.backend).arguments = {"--no-such-flag"};
+    EXPECT_THAT(co_await refusal_of(engines, flags), HasSubstr("could not be loaded"));
+    Model huge = model("huge");
+    huge.memory_bytes = 1ULL << 60;
+    EXPECT_THAT(co_await refusal_of(engines, huge), HasSubstr("more memory"));
+    // The others are not concerned.
+    co_await engines.acquire(model("tiny"), call());
+  });
+}
+
+TEST_F(EnginesTest, StoppingRefusesNewRequestsAndLetsRunningOnesFinish) {
+  async::Runtime runtime(1);
+  async::BlockingPool blocking(2);
+  Engines engines(runtime, blocking, settings_);
+  runtime.run_until_complete([](Engines& table, const Model wanted) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    scope.spawn("engines", table.run());
+    auto lease = co_await table.acquire(wanted, call());
+    scope.spawn("stop", table.stop());
+    co_await async::sleep_for(50ms);
+    EXPECT_THAT(co_await refusal_of(table, wanted), HasSubstr("shutting down"));
+    const auto request = question(4);
+    EXPECT_TRUE((co_await lease->backend().chat(request, call())).contains("choices"));
+    lease = nullptr;
+    co_await scope.join();
+  }(engines, model("tiny")));
+  EXPECT_TRUE(processes().empty());
+}
+
+TEST(EnginesWithoutProgram, SayThatThereIsNone) {
+  async::Runtime runtime(1);
+  async::BlockingPool blocking(1);
+  Engines engines(runtime, blocking, {});
+  runtime.run_until_complete([](Engines& table) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    scope.spawn("engines", table.run());
+    Model local;
+    local.id = "local";
+    local.backend = LlamaSpec{.file = "/nowhere.gguf"};
+    EXPECT_THAT(co_await refusal_of(table, local), HasSubstr("no engine for local models"));
+    co_await table.stop();
+    co_await scope.join();
+  }(engines));
+}
+
+}  // namespace
+}  // namespace hearth::engine
