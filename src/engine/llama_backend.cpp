@@ -28,7 +28,7 @@ class RandomCallIds final : public CallIds {
 };
 
 Task<void> answer_chat(const ChatJob& job, std::size_t choice, json::value& out, Usage& usage) {
-  if (job.plan.forced.empty()) {
+  if (co_await decide(job, choice) != Decision::call) {
     const json::object reply = co_await job.client.post(
         wire::chat_path, render_chat_call(job.plan, choice, Delivery::whole), job.call, Asked::chat);
     usage = read_usage(reply);

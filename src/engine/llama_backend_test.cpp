@@ -283,6 +283,14 @@ TEST_F(LlamaBackendTest, LetsTheModelDecideAboutTools) {
   stream_chat(std::string(tools) + R"(,"stream":true})");
 }
 
+TEST_F(LlamaBackendTest, LetsTheModelChooseBetweenToolsAndAFormat) {
+  const std::string request = std::string(tools) + R"(,"response_format":{"type":"json_object"})";
+  const json::object reply = chat(request + R"(,"logprobs":true})");
+  expect_valid(SchemaId::create_chat_completion_response, reply, "chat.completion");
+  object(json::view(reply.at("choices").at(0).at("message").at("content").get_string()));  // it is JSON
+  object(joined_text(stream_chat(request + R"(,"stream":true,"n":2})"), 1));
+}
+
 TEST_F(LlamaBackendTest, HoldsToTheSchema) {
   const json::object reply =
       chat(R"({"messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema",

@@ -22,6 +22,12 @@ namespace hearth::engine::llama {
 // How the client spoke of functions: `tools`, or the older `functions` with their own shapes in replies.
 enum class CallStyle { tools, functions };
 enum class Calls { many, one };
+enum class CallRule {
+  free,    // the server's parser finds the calls that the model makes, if any
+  forced,  // a call must be made
+  decide,  // tools and a response format: the server would only enforce the format, so the model's first
+           // words decide
+};
 
 struct AllowedFunction {
   std::string name;
@@ -36,9 +42,9 @@ struct ChatPlan {
   CallStyle style = CallStyle::tools;
   Calls calls = Calls::many;
   bool offers_tools = false;
-  // Not empty: one of these must be called.
-  std::vector<AllowedFunction> forced;
-  bool named = false;  // exactly this one, by name
+  CallRule rule = CallRule::free;
+  std::vector<AllowedFunction> callable;  // unless the rule is free: one of these is called
+  bool named = false;                     // exactly this one, by name
   std::optional<std::int64_t> max_tokens;
   std::string call_prefix;    // what the model's template puts before a call
   std::string forced_prompt;  // the rendered conversation; filled in from the reply to render_template_call()
@@ -52,6 +58,11 @@ ChatPlan plan_chat(const json::object& request, const Traits& traits);
 // ---- the usual way: the server's chat endpoint
 
 enum class Delivery { whole, streamed };
+// What the model does first, under CallRule::decide, with the format left out.
+enum class Decision { open, text, call };
+json::object render_decision_call(const ChatPlan& plan, std::size_t choice);
+Decision read_decision(const json::object& chunk);
+
 json::object render_chat_call(const ChatPlan& plan, std::size_t choice, Delivery delivery);
 // The choice of a whole reply, with `index` set to `choice`. `next_call_id` makes ids where the server gave
 // none.

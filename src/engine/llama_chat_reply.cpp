@@ -93,6 +93,16 @@ std::string_view forced_finish(const ChatPlan& plan, const json::object& reply) 
 
 }  // namespace
 
+Decision read_decision(const json::object& chunk) {
+  const json::object* source = first_choice(chunk);
+  if (!source) return Decision::open;
+  if (const json::object* delta = json::find_object(*source, field::delta)) {
+    if (has(*delta, field::tool_calls)) return Decision::call;
+    if (!json::find_string(*delta, field::content).value_or("").empty()) return Decision::text;
+  }
+  return has(*source, field::finish_reason) ? Decision::text : Decision::open;
+}
+
 json::object render_chat_choice(const ChatPlan& plan, const json::object& reply, std::size_t choice,
                                 CallIds& ids) {
   const json::object* source = first_choice(reply);

@@ -205,6 +205,12 @@ void plan_tools(ChatPlan& plan, const json::object& request, const Traits& trait
   if (named && !older) named = json::find_object(*named, field::function);
   const auto wanted = named ? json::find_string(*named, field::name) : std::nullopt;
 
+  if (named || choice == "required") {
+    plan.rule = CallRule::forced;
+  } else if (plan.body.contains(field::response_format)) {
+    plan.rule = CallRule::decide;
+  }
+
   json::array tools;
   std::size_t at = 0;
   for (const json::value& entry : *list) {
@@ -217,8 +223,8 @@ void plan_tools(ChatPlan& plan, const json::object& request, const Traits& trait
     ++at;
     json::object rendered = render_function(function);
     const std::string name(json::find_string(function, field::name).value_or(""));
-    if (choice == "required" || wanted == name) {
-      plan.forced.push_back({name, rendered.at(field::parameters).get_object()});
+    if (plan.rule != CallRule::free && wanted.value_or(name) == name) {
+      plan.callable.push_back({name, rendered.at(field::parameters).get_object()});
     }
     json::object tool;
     tool[field::type] = "function";
@@ -271,8 +277,8 @@ ChatPlan plan_chat(const json::object& request, const Traits& traits) {
     if (const auto effort = json::find_string(request, field::reasoning_effort))
       plan.body[field::reasoning_effort] = *effort;
   }
-  plan_tools(plan, request, traits);
   plan_format(plan, request);
+  plan_tools(plan, request, traits);
   return plan;
 }
 
@@ -292,6 +298,14 @@ json::object render_chat_call(const ChatPlan& plan, std::size_t choice, Delivery
     options[field::include_usage] = true;
     body[field::stream_options] = std::move(options);
   }
+  return body;
+}
+
+json::object render_decision_call(const ChatPlan& plan, std::size_t choice) {
+  json::object body = render_chat_call(plan, choice, Delivery::streamed);
+  body.erase(field::response_format);
+  body.erase(field::logprobs);  // refused in a stream with tools
+  body.erase(field::top_logprobs);
   return body;
 }
 
@@ -332,8 +346,8 @@ json::object render_name_call(const ChatPlan& plan, std::size_t choice) {
   body[field::prompt] =
       render_prompt(plan, fmt::format("{}{}{{\"name\": \"", plan.forced_prompt, plan.call_prefix));
   std::string grammar = "root ::= ";
-  for (const AllowedFunction& function : plan.forced) {
-    if (&function != &plan.forced.front()) grammar += " | ";
+  for (const AllowedFunction& function : plan.callable) {
+    if (&function != &plan.callable.front()) grammar += " | ";
     grammar += fmt::format("\"{}\"", function.name);
   }
   body[wire::grammar] = grammar;
@@ -349,7 +363,7 @@ json::object render_arguments_call(const ChatPlan& plan, std::string_view name, 
   body[field::prompt] = render_prompt(
       plan,
       fmt::format("{}{}{{\"name\": \"{}\", \"arguments\": ", plan.forced_prompt, plan.call_prefix, name));
-  for (const AllowedFunction& function : plan.forced) {
+  for (const AllowedFunction& function : plan.callable) {
     if (function.name == name) body[field::json_schema] = function.parameters;
   }
   if (plan.max_tokens) body[wire::n_predict] = *plan.max_tokens;

@@ -108,6 +108,32 @@ class ForcedChoice final : public ChoiceStream {
   bool finished_ = false;
 };
 
+// Whichever of the above it is to be.
+class AnyChatChoice final : public ChoiceStream {
+ public:
+  AnyChatChoice(std::shared_ptr<ChatJob> job, std::size_t choice) : job_(std::move(job)), choice_(choice) {}
+
+  Task<void> open() override {
+    const Decision decision = co_await decide(*job_, choice_);
+    if (decision == Decision::call) {
+      inner_ = std::make_unique<ForcedChoice>(job_, choice_);
+    } else if (job_->plan.logprobs && job_->plan.offers_tools) {
+      inner_ = std::make_unique<WholeChatChoice>(job_, choice_);
+    } else {
+      inner_ = std::make_unique<ChatChoice>(job_, choice_);
+    }
+    co_await inner_->open();
+  }
+
+  Task<std::vector<json::object>> read() override { return inner_->read(); }
+  Usage usage() const override { return inner_->usage(); }
+
+ private:
+  std::shared_ptr<ChatJob> job_;
+  std::size_t choice_;
+  std::unique_ptr<ChoiceStream> inner_;
+};
+
 class CompletionChoice final : public ChoiceStream {
  public:
   CompletionChoice(std::shared_ptr<CompletionJob> job, std::size_t choice)
@@ -160,29 +186,39 @@ class CompletionChoice final : public ChoiceStream {
 }  // namespace
 
 Task<void> prepare(ChatJob& job) {
-  if (job.plan.forced.empty()) co_return;
+  if (job.plan.rule == CallRule::free) co_return;
   const json::object reply =
       co_await job.client.post(wire::template_path, render_template_call(job.plan), job.call, Asked::chat);
   job.plan.forced_prompt = json::find_string(reply, field::prompt).value_or("");
 }
 
 Task<std::string> choose_name(const ChatJob& job, std::size_t choice, Usage& usage) {
-  if (job.plan.forced.size() == 1) co_return job.plan.forced.front().name;
+  if (job.plan.callable.size() == 1) co_return job.plan.callable.front().name;
   const json::object reply = co_await job.client.post(
       wire::completion_path, render_name_call(job.plan, choice), job.call, Asked::chat);
   usage.completion += read_usage(reply).completion;
   const std::string_view name = json::find_string(reply, field::content).value_or("");
-  if (std::ranges::find(job.plan.forced, name, &AllowedFunction::name) == job.plan.forced.end()) {
+  if (std::ranges::find(job.plan.callable, name, &AllowedFunction::name) == job.plan.callable.end()) {
     log::error("engine chose a function that does not exist", {{"request", job.call.request_id}});
     throw ApiError::internal();
   }
   co_return std::string(name);
 }
 
+Task<Decision> decide(const ChatJob& job, std::size_t choice) {
+  if (job.plan.rule == CallRule::free) co_return Decision::text;
+  if (job.plan.rule == CallRule::forced) co_return Decision::call;
+  const auto events = co_await job.client.open(wire::chat_path, render_decision_call(job.plan, choice),
+                                               job.call, Asked::chat);
+  while (auto event = co_await events->next()) {
+    const Decision decision = read_decision(*event);
+    if (decision != Decision::open) co_return decision;
+  }
+  throw engine_lost();
+}
+
 std::unique_ptr<ChoiceStream> make_chat_choice(const std::shared_ptr<ChatJob>& job, std::size_t choice) {
-  if (!job->plan.forced.empty()) return std::make_unique<ForcedChoice>(job, choice);
-  if (job->plan.logprobs && job->plan.offers_tools) return std::make_unique<WholeChatChoice>(job, choice);
-  return std::make_unique<ChatChoice>(job, choice);
+  return std::make_unique<AnyChatChoice>(job, choice);
 }
 
 std::unique_ptr<ChoiceStream> make_completion_choice(const std::shared_ptr<CompletionJob>& job,

@@ -138,13 +138,13 @@ constexpr std::string_view two_tools = R"({"messages":[{"role":"user","content":
 TEST(LlamaChatRequest, ForcesCallsBySchema) {
   const ChatPlan any =
       plan_chat(object(std::string(two_tools) + R"(,"tool_choice":"required","stop":"a"})"), able());
-  ASSERT_EQ(any.forced.size(), 2u);
+  ASSERT_EQ(any.callable.size(), 2u);
   EXPECT_FALSE(any.named);
   EXPECT_EQ(render_name_call(any, 0).at("grammar"), R"(root ::= "look" | "wait")");
   ChatPlan named = plan_chat(
       object(std::string(two_tools) + R"(,"tool_choice":{"type":"function","function":{"name":"look"}}})"),
       able());
-  ASSERT_EQ(named.forced.size(), 1u);
+  ASSERT_EQ(named.callable.size(), 1u);
   EXPECT_TRUE(named.named);
   named.forced_prompt = "P";
   const json::object call = render_arguments_call(named, "look", 0, Delivery::whole);
@@ -157,6 +157,26 @@ TEST(LlamaChatRequest, ForcesCallsBySchema) {
   const ChatPlan single =
       plan_chat(object(std::string(two_tools) + R"(,"parallel_tool_calls":false})"), able());
   EXPECT_EQ(single.calls, Calls::one);
+}
+
+TEST(LlamaChatRequest, LetsTheFirstWordsDecideBetweenCallAndFormat) {
+  const ChatPlan plan = plan_chat(
+      object(std::string(two_tools) + R"(,"response_format":{"type":"json_object"},"logprobs":true})"),
+      able());
+  EXPECT_EQ(plan.rule, CallRule::decide);
+  EXPECT_EQ(plan.callable.size(), 2u);
+  EXPECT_FALSE(render_decision_call(plan, 0).contains("response_format"));
+  EXPECT_FALSE(render_decision_call(plan, 0).contains("logprobs"));
+  EXPECT_TRUE(render_chat_call(plan, 0, Delivery::whole).contains("response_format"));
+  const auto decision = [](std::string_view delta, std::string_view reason = "null") {
+    return read_decision(object(R"({"choices":[{"delta":)" + std::string(delta) + R"(,"finish_reason":)" +
+                                std::string(reason) + "}]}"));
+  };
+  EXPECT_EQ(decision(R"({"role":"assistant","content":null})"), Decision::open);
+  EXPECT_EQ(decision(R"({"reasoning_content":"hm"})"), Decision::open);
+  EXPECT_EQ(decision(R"({"content":"a"})"), Decision::text);
+  EXPECT_EQ(decision(R"({"tool_calls":[{"index":0}]})"), Decision::call);
+  EXPECT_EQ(decision("{}", R"("stop")"), Decision::text);
 }
 
 TEST(LlamaChatReply, HasLogprobsAndRefusalAlways) {

@@ -70,8 +70,10 @@ struct ChatJob {
   CallContext call;
   ChatPlan plan;
 };
-// Fills in plan.forced_prompt where calls are forced.
+// Fills in plan.forced_prompt where calls may be forced.
 Task<void> prepare(ChatJob& job);
+// Whether the model begins with a call, where that decides; forced calls are decided already.
+Task<Decision> decide(const ChatJob& job, std::size_t choice);
 // The name that the model chose among the allowed ones; counts what choosing cost.
 Task<std::string> choose_name(const ChatJob& job, std::size_t choice, Usage& usage);
 std::unique_ptr<ChoiceStream> make_chat_choice(const std::shared_ptr<ChatJob>& job, std::size_t choice);
