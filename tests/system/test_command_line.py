@@ -137,10 +137,11 @@ class CommandLine(unittest.TestCase):
 
     def test_pull_resumes_what_broke_off(self):
         content = paths.chat_model().read_bytes()
-        with DownloadServer(content, "break_once") as server:
-            self.pull(server)
-            self.assertTrue(any(asked and not asked.startswith("bytes=0") for _, asked in server.requests))
-            self.assertEqual(self.pulled_file(), content)
+        for name, fault in (("once", "break_once"), ("each-time", "break_off")):
+            with self.subTest(fault), DownloadServer(content, fault) as server:
+                self.models("pull", f"hf:org/{name}/tiny.gguf", "--set", f"pull.endpoint={server.url}", "--name", name)
+                self.assertTrue(any(asked and not asked.startswith("bytes=0") for _, asked in server.requests))
+                self.assertEqual((self.data / "models" / "org" / name / "tiny.gguf").read_bytes(), content)
 
     def test_pull_from_one_that_cannot_resume(self):
         content = paths.chat_model().read_bytes()
@@ -153,11 +154,11 @@ class CommandLine(unittest.TestCase):
         with DownloadServer(paths.chat_model().read_bytes(), "redirect") as server:
             self.pull(server)
         with DownloadServer(b"x", "redirect_loop") as server:
-            self.pull(server, "--name", "loop", status=1)
+            self.models("pull", "hf:org/repo/loop.gguf", "--set", f"pull.endpoint={server.url}", status=1)
 
     def test_pull_refuses_what_is_not_whole(self):
         content = paths.chat_model().read_bytes()
-        for fault in ("break_off", "short", "long", "wrong_bytes", "not_found", "status_500"):
+        for fault in ("short", "long", "wrong_bytes", "not_found", "status_500"):
             with self.subTest(fault), DownloadServer(content, fault) as server:
                 done = self.pull(server, status=1, timeout=120)
                 self.assertIsNone(self.pulled_file())
