@@ -213,7 +213,7 @@ def main():
     os.environ["HEARTH_GATE_FOLDER"] = gate_folder
     if of("cases", "system"):
         paths.llama_server()
-        for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.slow_model):
+        for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.plain_text_model, paths.slow_model):
             model()                                                      # written once, before suites run side by side
     try:
         for name, function in of("lint", "tools", "unit", "cases"):

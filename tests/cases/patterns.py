@@ -288,15 +288,29 @@ def _match_items(items, each, value, variables, at):
     nodes = []
     for item in items:
         nodes += [item[1]] * item[0] if isinstance(item, tuple) else [item]
-    if ANY_MORE in nodes:
-        split = nodes.index(ANY_MORE)
-        head, tail = nodes[:split], nodes[split + 1:]
-        if len(value) < len(head) + len(tail):
-            return [f"{at}: expected at least {len(head) + len(tail)} items, got {len(value)}"]
-        pairs = [(i, head[i]) for i in range(len(head))]
-        pairs += [(len(value) - len(tail) + i, tail[i]) for i in range(len(tail))]
-    else:
+    if ANY_MORE not in nodes:
         if len(value) != len(nodes):
             return [f"{at}: expected {len(nodes)} items, got {len(value)}: {shown(value)}"]
-        pairs = list(enumerate(nodes))
-    return [fault for index, node in pairs for fault in match(node, value[index], variables, f"{at}[{index}]")]
+        return [fault for index, node in enumerate(nodes)
+                for fault in match(node, value[index], variables, f"{at}[{index}]")]
+    return _match_with_gaps(nodes, value, 0, variables, at)
+
+
+def _match_with_gaps(nodes, value, index, variables, at):
+    """The nodes against value[index:], where ANY_MORE stands for any number of items: the first way that fits."""
+    if not nodes:
+        return [] if index == len(value) else [f"{at}: expected {index} items, got {len(value)}: {shown(value)}"]
+    if nodes[0] is ANY_MORE:
+        nearest = None
+        for start in range(index, len(value) + 1):
+            attempt = dict(variables)
+            faults = _match_with_gaps(nodes[1:], value, start, attempt, at)
+            if not faults:
+                variables.update(attempt)
+                return []
+            nearest = nearest or faults
+        return nearest
+    if index == len(value):
+        return [f"{at}: expected at least {index + sum(node is not ANY_MORE for node in nodes)} items, got {len(value)}"]
+    return match(nodes[0], value[index], variables, f"{at}[{index}]") or \
+        _match_with_gaps(nodes[1:], value, index + 1, variables, at)

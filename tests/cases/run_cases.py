@@ -73,6 +73,7 @@ class Bench:
         self.upstream = CannedUpstream()
         models = hearth.chat_model("babble") + hearth.embedding_model("embed")
         models += hearth.chat_model("small", file=paths.small_context_model())
+        models += hearth.chat_model("plain", file=paths.plain_text_model())
         models += hearth.upstream_model("canned", [self.upstream.base_url])
         if trained := paths.trained_model():
             models += hearth.chat_model("stories", file=trained)
@@ -97,7 +98,7 @@ class Bench:
         return self.gate.address if self.gate else self.server.target
 
     def variables(self):
-        return {"model": "babble", "embedding_model": "embed", "small_model": "small", "upstream_model": "canned",
+        return {"model": "babble", "embedding_model": "embed", "small_model": "small", "upstream_model": "canned", "plain_model": "plain",
                 "trained_model": "stories" if paths.trained_model() else "babble", "unique": uuid.uuid4().hex,
                 **self.server.keys}
 

@@ -28,6 +28,8 @@ class Patterns(unittest.TestCase):
     def test_lists(self):
         self.assertEqual(faults("[1, ..., 3]", [1, 2, 2, 3]), [])
         self.assertTrue(faults("[1, ..., 3]", [1]))
+        self.assertEqual(faults("[..., 2, ..., 4, ...]", [1, 2, 3, 4]), [])
+        self.assertTrue(faults("[..., 4, ..., 2]", [2, 4]))
         self.assertEqual(faults("[each <int>]", [1, 2]), [])
         self.assertTrue(faults("[each <int>]", [1, "2"]))
         self.assertEqual(faults("[3 of 7]", [7, 7, 7]), [])

@@ -52,6 +52,14 @@ def small_context_model():
     return _written_model("tiny_small_context.gguf", "--context", "128")
 
 
+def plain_text_model():
+    """The chat model without the tokens for filling gaps."""
+    path = BUILD / "test_models" / "tiny_plain_text.gguf"
+    if not path.exists() or path.stat().st_mtime < chat_model().stat().st_mtime:
+        path.write_bytes(chat_model().read_bytes().replace(b"fim_", b"fix_"))
+    return path
+
+
 def trained_model():
     """The small model that was really trained where it lies beside the checkout, else None."""
     path = pathlib.Path(os.environ.get("HEARTH_TRAINED_MODEL", ROOT.parent / "shared" / "models" / "stories260K.gguf"))

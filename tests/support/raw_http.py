@@ -57,7 +57,11 @@ class Connection:
         else:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
-            self.socket.connect(str(target))
+            try:
+                self.socket.connect(str(target))
+            except OSError:
+                self.socket.close()
+                raise
             self.host = "localhost"
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")

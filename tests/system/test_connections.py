@@ -1,11 +1,12 @@
 """HTTP as well-behaved clients use it: kept connections, chunked bodies, 100-continue, HEAD, and every kind of listener."""
 import json
+import socket
 import ssl
 import subprocess
 import unittest
 
 from support.gate import TcpGate
-from support.hearth import Hearth, chat, free_port
+from support.hearth import Hearth, chat, eventually, free_port
 from support.raw_http import Connection, request
 
 
@@ -126,10 +127,22 @@ class Listeners(unittest.TestCase):
     def test_unix_socket(self):
         server = Hearth(models="", engine=False, listen="unix:/tmp/x")
         server.listen = f"unix:{server.folder}/hearth.sock"
-        (server.folder / "hearth.sock").touch()                    # left over from an earlier run
+        stale = socket.socket(socket.AF_UNIX)                       # left over from an earlier run
+        stale.bind(str(server.folder / "hearth.sock"))
+        stale.close()
         with server.start(wait="alive"):
             self.assertEqual(server.get("/v1/models").status, 200)
             self.assertTrue((server.folder / "hearth.sock").is_socket())
+
+    def test_a_file_that_is_no_socket_is_left_alone(self):
+        server = Hearth(models="", engine=False, listen="unix:/tmp/x")
+        server.listen = f"unix:{server.folder}/precious"
+        (server.folder / "precious").write_text("data")
+        server.start(wait=None)
+        self.assertEqual(server.process.wait(20), 1)
+        server.process = None
+        self.assertEqual((server.folder / "precious").read_text(), "data")
+        server.remove()
 
     def test_ipv6(self):
         with Hearth(models="", engine=False, listen=f"[::1]:{free_port('::1')}").start(wait="alive") as server:
@@ -153,8 +166,6 @@ class Listeners(unittest.TestCase):
         server.config_path.write_text(f'[server]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\n')
         context = ssl.create_default_context(cafile=certificate)
         with server.start(wait=None):
-            from support.hearth import eventually
-
             def answers():
                 try:
                     return request(server.target, "GET", "/healthz", tls=context).status == 200

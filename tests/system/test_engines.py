@@ -193,15 +193,18 @@ class Models(unittest.TestCase):
 
     def test_a_broken_model_file_fails_its_own_requests(self):
         server = Hearth(models=chat_model("babble"), config='default_model = "babble"\n')
-        broken = server.folder / "broken.gguf"
-        broken.write_bytes(b"GGUF" + b"\xff" * 1000)
-        with open(server.config_path, "a", encoding="utf-8") as file:
-            file.write(chat_model("broken", file=broken, capabilities=["chat"]))
+        whole = paths.chat_model().read_bytes()
+        for name, content in (("nonsense", b"GGUF" + b"\xff" * 1000), ("truncated", whole[:len(whole) * 2 // 3])):
+            broken = server.folder / f"{name}.gguf"
+            broken.write_bytes(content)
+            with open(server.config_path, "a", encoding="utf-8") as file:
+                file.write(chat_model(name, file=broken, capabilities=["chat"]))
         with server.start():
-            for _ in range(2):
-                reply = server.post("/v1/chat/completions", chat(model="broken"))
-                self.assertEqual(reply.status, 503)
-                self.assertNotIn(str(broken), reply.body.decode(), "causes stay in the log")
+            for name in ("nonsense", "truncated", "truncated"):
+                reply = server.post("/v1/chat/completions", chat(model=name))
+                self.assertIn(reply.status, (404, 503), reply.body)
+                self.assertNotIn(str(server.folder), reply.body.decode(), "causes stay in the log")
+                self.assertIn(name, server.log())
             self.assertEqual(server.post("/v1/chat/completions", chat(max_completion_tokens=1)).status, 200)
 
     def test_an_engine_that_cannot_be_started(self):
