@@ -72,7 +72,11 @@ struct Replies {
         event(R"("role":"assistant","content":"")", "null"));
     for (int i = 2; i < chunks; ++i)
       stream.push_back(event(R"("content":" word")", "null"));
-    stream.push_back(event("", R"("stop")") + chunk("data: [DONE]\n\n") + "0\r\n\r\n");
+    const std::string usage =
+        R"(data: {"id":"chatcmpl-canned","object":"chat.completion.chunk","created":1745884800,"model":"canned",)"
+        R"("choices":[],"usage":{"prompt_tokens":25,"completion_tokens":18,"total_tokens":43}})"
+        "\n\n";
+    stream.push_back(event("", R"("stop")") + chunk(usage) + chunk("data: [DONE]\n\n") + "0\r\n\r\n");
   }
 
   static std::string json_reply(const std::string& body) {

@@ -96,6 +96,12 @@ struct AttemptFailed {
   bool reply_begun = false;
 };
 
+// Cancellation is not the other side's failure: it goes on as what it is.
+[[noreturn]] void throw_failure(FailedAt stage, const ErrorCode& error) {
+  if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+  throw ClientError(stage, error.message());
+}
+
 class Response final : public ClientResponse {
  public:
   Response(std::shared_ptr<Pool> pool, std::unique_ptr<Connection> connection, HttpParser parser,
@@ -125,8 +131,9 @@ class Response final : public ClientResponse {
       const auto io =
           co_await connection_->stream.fill(in, Arrival::likely, steady_clock::now() + between_bytes_);
       if (!io.error) continue;
-      if (io.error != asio::error::eof || !parser_.end_of_input()) fail(io.error.message());
       connection_.reset();
+      if (io.error != asio::error::eof || !parser_.end_of_input())
+        throw_failure(FailedAt::reading_body, io.error);
     }
     co_return 0;
   }
@@ -246,7 +253,7 @@ Task<std::unique_ptr<Connection>> HttpClient::Impl::connect() {
     if (!error || error == asio::error::operation_aborted) break;
   }
   if (!error && tls) error = co_await connection->stream.connect_tls(*tls, origin.host, deadline);
-  if (error) throw ClientError(FailedAt::connecting, error.message());
+  if (error) throw_failure(FailedAt::connecting, error);
   co_return connection;
 }
 
@@ -308,6 +315,10 @@ Task<HttpParser> HttpClient::Impl::exchange(Connection& connection, const Client
 }
 
 Task<std::unique_ptr<ClientResponse>> HttpClient::send(ClientRequest request) {
+  if (std::ranges::any_of(request.target,
+                          [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; })) {
+    throw ClientError(FailedAt::sending, "the target holds a space or a control character");
+  }
   const auto head = impl_->render(request);
   const auto executor = co_await asio::this_coro::executor;
   auto connection = impl_->pool->take(loop_of(executor));
@@ -326,7 +337,7 @@ Task<std::unique_ptr<ClientResponse>> HttpClient::send(ClientRequest request) {
     const bool stale = connection->reused && !failed->reply_begun &&
                        failed->error != asio::error::timed_out &&
                        failed->error != asio::error::operation_aborted;
-    if (!stale) throw ClientError(failed->stage, failed->error.message());
+    if (!stale) throw_failure(failed->stage, failed->error);
     connection.reset();
   }
 }

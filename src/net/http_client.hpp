@@ -1,7 +1,8 @@
 // The HTTP client: pooled keep-alive connections to one origin each, over TCP, TLS or a UNIX socket.
 //
 // A pool belongs to one origin and keeps its idle connections per executor, so a request never crosses
-// threads. Thread: any executor of the runtime; each call stays on its caller's.
+// threads. Thread: any executor of the runtime; each call stays on its caller's. Dies before the runtime
+// does.
 #pragma once
 
 #include <chrono>
@@ -73,7 +74,8 @@ class HttpClient {
   ~HttpClient();
 
   // Sends and reads the reply's header. A kept connection that the other side closed meanwhile is replaced by
-  // a new one without the caller noticing. Throws ClientError.
+  // a new one without the caller noticing. Throws ClientError; when cancelled,
+  // system_error(operation_aborted).
   Task<std::unique_ptr<ClientResponse>> send(ClientRequest request);
 
   const Origin& origin() const;
