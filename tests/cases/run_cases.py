@@ -6,6 +6,7 @@ import dataclasses
 import fnmatch
 import json
 import pathlib
+import re
 import sys
 import time
 import traceback
@@ -23,6 +24,7 @@ from support.upstream import CannedUpstream                                     
 
 CONFIGURATIONS = ("plain", "restart", "one-byte")
 WORKERS = 4
+OPERATION_LINE = re.compile(r"  [ -] (op|http|auth|status): ([^#]*?)\s*(?:#.*)?$")
 ERROR_TYPES = {429: ("requests", "insufficient_quota"), 500: ("server_error",), 501: ("server_error",),
                503: ("server_error",), 504: ("server_error",)}
 
@@ -41,13 +43,13 @@ def planned_cases():
     for path in sorted((paths.ROOT / "contract" / "operations").glob("*.yaml")):
         entry = {}
         for line in [*path.read_text().splitlines(), "  - op: "]:
-            name, _, value = line.strip().removeprefix("- ").partition(": ")
+            found = OPERATION_LINE.match(line)
             if line.startswith("  - op:"):
                 if entry.get("status") == "planned":
                     yield planned_case(path.stem, entry)
                 entry = {}
-            if name in ("op", "http", "auth", "status"):
-                entry[name] = value.split("#")[0].strip()
+            if found:
+                entry[found[1]] = found[2]
 
 
 def planned_case(group, entry):

@@ -204,6 +204,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.event(chunk({"role": "assistant", "content": ""}, ""))
         for number, word in enumerate(WORDS):
             if number == 3 and fault == "die_mid_stream":
+                time.sleep(0.2)                       # a reset overtakes what was sent and not yet read
                 return self.reset()
             if number == 3 and fault == "end_mid_stream":
                 self.wfile.write(b"0\r\n\r\n")

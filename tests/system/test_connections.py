@@ -1,12 +1,14 @@
 """HTTP as well-behaved clients use it: kept connections, chunked bodies, 100-continue, HEAD, and every kind of listener."""
+import concurrent.futures
 import json
 import socket
 import ssl
 import subprocess
+import time
 import unittest
 
 from support.gate import TcpGate
-from support.hearth import Hearth, chat, eventually, free_port
+from support.hearth import Hearth, chat, endless_chat, eventually, free_port
 from support.raw_http import Connection, request
 
 
@@ -112,8 +114,31 @@ class Connections(unittest.TestCase):
             self.assertEqual(reply.events[-1], ("", "[DONE]"))
             self.assertEqual(connection.request("GET", "/healthz").status, 200)
 
+    def test_connections_that_are_cut_at_random(self):
+        """Whatever was going on when its connection was cut: the work stops, and the server goes on."""
+        with TcpGate(self.server.target, piece=200) as gate, concurrent.futures.ThreadPoolExecutor(12) as pool:
+            end = time.monotonic() + 4
+
+            def ask(number):
+                rounds = 0
+                while time.monotonic() < end:
+                    body = endless_chat(model="babble", stream=number % 3 != 0, store=number % 2 == 0)
+                    try:
+                        request(gate.address, "POST", "/v1/chat/completions", body, self.server.headers(), timeout=10)
+                    except (OSError, ValueError):
+                        pass
+                    rounds += 1
+                return rounds
+            clients = [pool.submit(ask, number) for number in range(12)]
+            while time.monotonic() < end:
+                time.sleep(0.15)
+                gate.cut()
+            gate.close()
+            self.assertGreater(sum(client.result(30) for client in clients), 30)
+        eventually(lambda: self.server.metric("hearth_engine_requests") == 0, 5, "the end of the work")
+        self.assertEqual(self.server.post("/v1/chat/completions", chat(max_completion_tokens=2)).status, 200)
+
     def test_many_at_once(self):
-        import concurrent.futures
         with concurrent.futures.ThreadPoolExecutor(32) as pool:
             replies = list(pool.map(lambda n: self.server.post("/v1/chat/completions", chat(
                 f"Story {n}", max_completion_tokens=8, stream=n % 2 == 0)), range(64)))
