@@ -1,6 +1,9 @@
 #include "app/data_directory.hpp"
 
 #include <filesystem>
+#include <stdexcept>
+
+#include <fmt/format.h>
 
 #include "db/sqlite.hpp"
 #include "store/schema.hpp"
@@ -10,7 +13,14 @@ namespace hearth::app {
 namespace fs = std::filesystem;
 
 std::unique_ptr<db::Database> open_database(const Config& config) {
-  if (fs::create_directories(config.data)) fs::permissions(config.data, fs::perms::owner_all);
+  std::error_code failure;
+  if (fs::create_directories(config.data, failure)) {
+    fs::permissions(config.data, fs::perms::owner_all, failure);
+  }
+  if (failure) {
+    throw std::runtime_error(
+        fmt::format("cannot make the data directory {}: {}", config.data, failure.message()));
+  }
   return store::open_database(db::open_sqlite({.file = config.database.path}));
 }
 
