@@ -56,7 +56,7 @@ Task<void> store_completion(Services& services, contract::Call& call, const json
 
 Task<contract::Reply> stream_chat(Services& services, contract::Call& call,
                                   std::optional<json::value> metadata) {
-  const engine::CallContext context{call.request_id.str(), call.deadline};
+  const engine::CallContext context{call.request_id.str(), call.deadline, call.ignored};
   auto stream = co_await services.inference.stream_chat(call.body_object(), call.project(), context);
   // The first chunk before the reply's header: what fails until then is an ordinary error reply.
   auto first = co_await stream->next();
@@ -137,7 +137,7 @@ Task<contract::Reply> create_chat_completion(Services& services, contract::Call&
   if (json::find_bool(request, field::stream).value_or(false)) {
     co_return co_await stream_chat(services, call, std::move(metadata));
   }
-  const engine::CallContext context{call.request_id.str(), call.deadline};
+  const engine::CallContext context{call.request_id.str(), call.deadline, call.ignored};
   json::object reply = co_await services.inference.chat(request, call.project(), context);
   if (metadata) co_await store_completion(services, call, reply, std::move(*metadata));
   co_return contract::Reply::of(std::move(reply));

@@ -180,7 +180,8 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
                       .request_id = exchange.id,
                       .deadline = exchange.started + settings_.request_time,
                       .path = contract::read_path(route),
-                      .query = contract::read_query(operation, exchange.head.query())};
+                      .query = contract::read_query(operation, exchange.head.query()),
+                      .ignored = &exchange.ignored};
 
   std::optional<async::Semaphore::Permit> memory;
   std::string text;

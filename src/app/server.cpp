@@ -59,8 +59,8 @@ class RunningServer {
       : config_(config),
         welcome_(welcome),
         ids_(clock_),
-        database_(open_database(config)),
         runtime_(io_threads(config)),
+        database_(open_database(config)),
         blocking_(blocking_threads),
         keys_(*database_, clock_, ids_),
         chat_completions_(*database_),
@@ -159,8 +159,8 @@ class RunningServer {
   Welcome welcome_;
   Clock clock_;
   IdSource ids_;
-  std::unique_ptr<db::Database> database_;
   async::Runtime runtime_;
+  std::unique_ptr<db::Database> database_;  // answers on the runtime's executors: it dies first
   async::BlockingPool blocking_;
   store::Keys keys_;
   store::ChatCompletions chat_completions_;

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
@@ -24,6 +25,9 @@ struct Call {
   json::object query;
   // The parsed body; null without one. The handler may take values out of it.
   json::value* body = nullptr;
+
+  // Paths of parameters that are accepted without effect; the reply's header x-hearth-ignored names them.
+  std::vector<std::string>* ignored = nullptr;
 
   // The project whose objects this call sees. Operations with `auth: key` only.
   const ProjectId& project() const { return *principal.project; }

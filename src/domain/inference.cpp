@@ -44,6 +44,7 @@ json::object stamped(json::object reply, const GenerationStream::Stamp& stamp) {
   out[field::object] = stamp.object;
   out[field::created] = stamp.created;
   out[field::model] = stamp.model;
+  if (stamp.tier && !reply.contains(field::service_tier)) out[field::service_tier] = "default";
   for (auto& member : reply) {
     if (!out.contains(member.key())) out.emplace(member.key(), std::move(member.value()));
   }
@@ -105,8 +106,9 @@ Task<Target> Inference::resolve(const json::object& request, const ProjectId& pr
 }
 
 GenerationStream::Stamp Inference::stamp(std::string_view prefix, std::string_view object,
-                                         const Target& target) const {
-  return {ids_.make(prefix), object, clock_.unix_now(), target.name};
+                                         const Target& target, const json::object& request) const {
+  return {ids_.make(prefix), object, clock_.unix_now(), target.name,
+          !json::is_absent_or_null(request, field::service_tier)};
 }
 
 json::object Inference::finish(json::object reply, const GenerationStream::Stamp& stamp) {
@@ -119,7 +121,7 @@ Task<json::object> Inference::chat(const json::object& request, const ProjectId&
   const Target target = co_await resolve(request, project, Capability::chat);
   check_chat_request(request, *target.model);
   auto lease = co_await engines_.acquire(*target.model, call);
-  auto made = stamp("chatcmpl-", "chat.completion", target);
+  auto made = stamp("chatcmpl-", "chat.completion", target, request);
   co_return finish(co_await lease->backend().chat(request, call), made);
 }
 
@@ -131,7 +133,7 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::objec
   auto lease = co_await engines_.acquire(*target.model, call);
   auto chunks = co_await lease->backend().stream_chat(request, call);
   co_return std::make_unique<GenerationStream>(std::move(lease), std::move(chunks),
-                                               stamp("chatcmpl-", "chat.completion.chunk", target),
+                                               stamp("chatcmpl-", "chat.completion.chunk", target, request),
                                                wanted_usage(request), listener_);
 }
 
@@ -140,7 +142,7 @@ Task<json::object> Inference::complete(const json::object& request, const Projec
   const Target target = co_await resolve(request, project, Capability::completion);
   check_completion_request(request);
   auto lease = co_await engines_.acquire(*target.model, call);
-  auto made = stamp("cmpl-", "text_completion", target);
+  auto made = stamp("cmpl-", "text_completion", target, request);
   co_return finish(co_await lease->backend().complete(request, call), made);
 }
 
@@ -152,7 +154,7 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::o
   auto lease = co_await engines_.acquire(*target.model, call);
   auto chunks = co_await lease->backend().stream_complete(request, call);
   co_return std::make_unique<GenerationStream>(std::move(lease), std::move(chunks),
-                                               stamp("cmpl-", "text_completion", target),
+                                               stamp("cmpl-", "text_completion", target, request),
                                                wanted_usage(request), listener_);
 }
 

@@ -39,6 +39,7 @@ class GenerationStream {
     std::string_view object;
     UnixSeconds created;
     std::string model;
+    bool tier = false;  // the request named a service tier: the reply tells which one it got
   };
   enum class Usage { withheld, included };
 
@@ -87,7 +88,8 @@ class Inference {
 
  private:
   Task<Target> resolve(const json::object& request, const ProjectId& project, engine::Capability needed);
-  GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target) const;
+  GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target,
+                                const json::object& request) const;
   json::object finish(json::object reply, const GenerationStream::Stamp& stamp);
 
   ModelDirectory& directory_;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "async/task.hpp"
 #include "base/clock.hpp"
@@ -21,6 +22,9 @@ namespace hearth::engine {
 struct CallContext {
   std::string request_id;  // sent along to upstreams, named in logs
   SteadyTime deadline;     // nothing waits longer
+  // Receives the paths of parameters that this model takes without effect, before the reply or the first
+  // chunk; the client finds them in the header x-hearth-ignored. May be null.
+  std::vector<std::string>* ignored = nullptr;
 };
 
 // The chunks of a streamed reply, API-shaped (chat.completion.chunk, or the completion object). The last

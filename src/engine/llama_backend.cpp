@@ -75,6 +75,10 @@ json::object render_reply(json::array choices, const std::vector<Usage>& usages,
   return reply;
 }
 
+void note_ignored(const CallContext& call, const ChatPlan& plan) {
+  if (call.ignored) call.ignored->insert(call.ignored->end(), plan.ignored.begin(), plan.ignored.end());
+}
+
 class LlamaBackend final : public Backend {
  public:
   LlamaBackend(net::Origin origin, std::string model, std::set<Capability> capabilities)
@@ -83,6 +87,7 @@ class LlamaBackend final : public Backend {
   Task<json::object> chat(const json::object& request, const CallContext& call) override {
     const auto traits = co_await learn_traits(call);
     ChatJob job{client_, ids_, call, plan_chat(request, *traits)};
+    note_ignored(call, job.plan);
     co_await prepare(job);
     json::array choices(job.plan.choices);
     std::vector<Usage> usages(job.plan.choices);
@@ -97,6 +102,7 @@ class LlamaBackend final : public Backend {
     const auto traits = co_await learn_traits(call);
     // Shared by the choices, which outlive this call.
     auto job = std::make_shared<ChatJob>(client_, ids_, call, plan_chat(request, *traits));
+    note_ignored(call, job->plan);
     co_await prepare(*job);
     const std::size_t choices = job->plan.choices;
     auto stream = std::make_unique<MergedStream>(

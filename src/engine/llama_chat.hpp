@@ -46,7 +46,8 @@ struct ChatPlan {
   std::vector<AllowedFunction> callable;  // unless the rule is free: one of these is called
   bool named = false;                     // exactly this one, by name
   std::optional<std::int64_t> max_tokens;
-  std::string call_prefix;    // what the model's template puts before a call
+  std::vector<std::string> ignored;  // paths of parameters without effect
+  std::string call_prefix;           // what the model's template puts before a call
   std::string forced_prompt;  // the rendered conversation; filled in from the reply to render_template_call()
   json::array
       images;  // base64, in the order of the conversation; for forced calls, which go round the chat endpoint

@@ -39,7 +39,8 @@ void check_abilities(const json::object& request, const Traits& traits) {
 
 class MessageRenderer {
  public:
-  MessageRenderer(const Traits& traits, json::array& images) : traits_(traits), images_(images) {}
+  MessageRenderer(const Traits& traits, json::array& images, std::vector<std::string>& ignored)
+      : traits_(traits), images_(images), ignored_(ignored) {}
 
   json::array render(const json::array& messages) {
     json::array out;
@@ -101,6 +102,10 @@ class MessageRenderer {
     }
     const json::object* image = json::find_object(part, field::image_url);
     const std::string_view url = *json::find_string(*image, field::url);
+    // The projector looks at every image in the one way it was made for.
+    if (json::find_string(*image, field::detail).value_or("auto") != "auto") {
+      ignored_.push_back(where + ".image_url.detail");
+    }
     images_.emplace_back(check_image(url, where + ".image_url.url"));
     json::object source;
     source[field::url] = url;
@@ -163,6 +168,7 @@ class MessageRenderer {
 
   const Traits& traits_;
   json::array& images_;
+  std::vector<std::string>& ignored_;
   std::string where_;
   std::string last_call_;  // the older form has no ids: a function message answers the call before it
   int calls_made_ = 0;
@@ -272,7 +278,7 @@ ChatPlan plan_chat(const json::object& request, const Traits& traits) {
   plan.max_tokens = json::find_integer(request, field::max_completion_tokens);
   if (!plan.max_tokens) plan.max_tokens = json::find_integer(request, field::max_tokens);
   plan.body[field::messages] =
-      MessageRenderer(traits, plan.images).render(*json::find_array(request, field::messages));
+      MessageRenderer(traits, plan.images, plan.ignored).render(*json::find_array(request, field::messages));
   if (traits.has_effort) {
     if (const auto effort = json::find_string(request, field::reasoning_effort))
       plan.body[field::reasoning_effort] = *effort;
