@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "api/authenticate.hpp"
@@ -286,26 +288,90 @@ Task<void> Pipeline::send_reply(Exchange& exchange, contract::Reply reply) {
 
 namespace {
 
+// Gathers events while the producer has more at hand and writes them when it pauses: an engine that delivers
+// many chunks at once costs one system call, one that delivers slowly loses no time.
 class ResponseSink final : public contract::EventSink {
  public:
-  ResponseSink(const contract::Operation& operation, net::ResponseWriter& response)
-      : operation_(operation), response_(response) {}
+  ResponseSink(const contract::Operation& operation, net::ResponseWriter& response,
+               const async::Executor& executor)
+      : operation_(operation), response_(response), wake_(executor, never), drained_(executor, never) {}
 
   Task<void> send(std::string_view event, const json::value& data) override {
     contract::gate::check_event(operation_, event, data);
     data_.clear();
-    frame_.clear();
     json::write_to(data_, data);
-    net::render_sse(frame_, event, data_);
-    co_await response_.write(frame_);
+    append(event, data_);
+    while (pending_.size() >= high_water)
+      co_await wait_for(drained_);
+  }
+
+  void append(std::string_view event, std::string_view data) {
+    net::render_sse(pending_, event, data);
+    if (!writing_) wake_.cancel();  // takes effect when the producer pauses
+  }
+
+  // What is left, and only that: call it when pump() has ended.
+  std::string take_rest() { return std::move(pending_); }
+
+  // Writes until cancelled; throws ConnectionLost. An event is either written as a whole or not begun.
+  Task<void> pump() {
+    while (true) {
+      if (pending_.empty()) co_await wait_for(wake_);
+      if ((co_await boost::asio::this_coro::cancellation_state).cancelled() !=
+          boost::asio::cancellation_type::none) {
+        co_return;
+      }
+      if (pending_.empty()) continue;
+      writing_ = true;
+      batch_.swap(pending_);
+      co_await response_.write(batch_);
+      batch_.clear();
+      writing_ = false;
+      drained_.cancel();
+    }
+  }
+
+  // Until no write is under way.
+  Task<void> settle() {
+    while (writing_)
+      co_await wait_for(drained_);
   }
 
  private:
+  static constexpr auto never = boost::asio::steady_timer::time_point::max();
+  static constexpr std::size_t high_water = 16 * 1024;
+
+  static Task<void> wait_for(boost::asio::steady_timer& signal) {
+    signal.expires_at(never);
+    co_await signal.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+  }
+
   const contract::Operation& operation_;
   net::ResponseWriter& response_;
-  std::string data_;  // kept between events: no allocation per event
-  std::string frame_;
+  boost::asio::steady_timer wake_;     // cancelled when there is something to write
+  boost::asio::steady_timer drained_;  // cancelled after each write
+  std::string data_;                   // these three are kept between events: no allocation per event
+  std::string pending_;
+  std::string batch_;
+  bool writing_ = false;
 };
+
+// The interruption of a stream: the client has left, or takes nothing any more.
+Task<void> deliver(ResponseSink& sink, net::ResponseWriter& response) {
+  co_await async::run_unless(sink.pump(), response.closed());
+}
+
+// The producer, then whatever is being written at its end, however it ended: a write must not be cut.
+Task<void> produce(contract::EventProducer& producer, ResponseSink& sink) {
+  std::exception_ptr thrown;
+  try {
+    co_await producer(sink);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  co_await sink.settle();
+  if (thrown) std::rethrow_exception(thrown);
+}
 
 }  // namespace
 
@@ -313,10 +379,11 @@ Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
                                  contract::EventProducer producer) {
   exchange.status = head.status;
   co_await exchange.response.begin(std::move(head));
-  ResponseSink sink(*exchange.operation, exchange.response);
+  ResponseSink sink(*exchange.operation, exchange.response, co_await boost::asio::this_coro::executor);
   std::optional<ApiError> failure;
   try {
-    const auto produced = co_await async::run_unless(producer(sink), exchange.response.closed());
+    const auto produced =
+        co_await async::run_unless(produce(producer, sink), deliver(sink, exchange.response));
     if (!produced) throw net::ConnectionLost("the client left during the stream");
   } catch (const ApiError& error) {
     failure = error;
@@ -326,18 +393,16 @@ Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
     log::error("stream failed", {{"request_id", exchange.id.str()}, {"cause", error.what()}});
     failure = ApiError::internal();
   }
-  std::string frame;
   if (failure) {
     // The status is long sent: the error goes into the stream, and no [DONE] follows it.
     exchange.outcome = failure->code().value_or(failure->type());
     const json::value body = render_error(*failure);
     contract::gate::check_error(exchange.operation, failure->status(), body);
-    net::render_sse(frame, "", json::write(body));
+    sink.append("", json::write(body));
   } else if (exchange.operation->stream_end == contract::StreamEnd::done) {
-    net::render_sse(frame, "", "[DONE]");
+    sink.append("", "[DONE]");
   }
-  if (!frame.empty()) co_await exchange.response.write(frame);
-  co_await exchange.response.end();
+  co_await exchange.response.end(sink.take_rest());
 }
 
 Task<void> Pipeline::send_error(Exchange& exchange, const ApiError& error) {

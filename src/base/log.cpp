@@ -1,10 +1,17 @@
 #include "base/log.hpp"
 
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 namespace hearth::log {
@@ -67,16 +74,61 @@ struct AppendValue {
   void operator()(double value) const { fmt::format_to(std::back_inserter(out), "{:.3f}", value); }
 };
 
+// Gathers lines for one write() each tenth of a second: a line a request would cost a system call a request.
+// Warnings and errors are written at once, and so is everything when the process ends.
+class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  ~StderrSink() override { write_out(); }
+
+ private:
+  static constexpr std::size_t enough = 32 * 1024;
+
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    lines_.append(line.data(), line.size());
+    if (lines_.size() >= enough) write_out();
+  }
+  void flush_() override { write_out(); }
+
+  void write_out() {
+    std::string_view left = lines_;
+    while (!left.empty()) {
+      const ssize_t written = ::write(STDERR_FILENO, left.data(), left.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) break;  // nobody reads the log: nothing better can be done with it
+      left.remove_prefix(static_cast<std::size_t>(written));
+    }
+    lines_.clear();
+  }
+
+  std::string lines_;
+};
+
 std::shared_ptr<spdlog::logger> make_logger() {
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  auto logger = std::make_shared<spdlog::logger>("hearth", std::move(sink));
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%-5l%$ %v");
+  auto logger = std::make_shared<spdlog::logger>("hearth", std::make_shared<StderrSink>());
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %-5l %v");
+  logger->flush_on(spdlog::level::warn);
   return logger;
 }
 
+// The logger and the thread that flushes it; both end with the process.
+struct Log {
+  std::shared_ptr<spdlog::logger> logger = make_logger();
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::jthread flusher{[this](std::stop_token stop) {
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      wake.wait_for(lock, stop, std::chrono::milliseconds(100), [] { return false; });
+      logger->flush();
+    }
+  }};
+};
+
 spdlog::logger& logger() {
-  static const std::shared_ptr<spdlog::logger> instance = make_logger();
-  return *instance;
+  static Log log;
+  return *log.logger;
 }
 
 }  // namespace

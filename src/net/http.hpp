@@ -81,16 +81,18 @@ class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
   virtual Task<void> send(ResponseHead head, std::string body) = 0;
-  // Chunked for HTTP/1.1, until close for HTTP/1.0. Each write() is flushed.
+  // Chunked for HTTP/1.1, until close for HTTP/1.0. The head leaves with the first write() or with end();
+  // each of these is flushed.
   virtual Task<void> begin(ResponseHead head) = 0;
   virtual Task<void> write(std::string_view bytes) = 0;
-  // Ends a begun body in the regular way. A handler that returns without end() has failed: the connection is
-  // cut without the last chunk, so that no client takes it for complete.
-  virtual Task<void> end() = 0;
+  // Ends a begun body in the regular way, `last` being its last piece. A handler that returns without end()
+  // has failed: the connection is cut without the last chunk, so that no client takes it for complete.
+  virtual Task<void> end(std::string_view last) = 0;
+  Task<void> end() { return end({}); }
   virtual bool begun() const = 0;
-  // Ends when the client closes its side or the connection fails; never returns otherwise. For `producer ||
-  // closed()`: a client that leaves stops the work that only it wanted. Bytes of a pipelined next request are
-  // kept.
+  // Ends when the client closes its side or the connection fails, and when it is cancelled; never otherwise.
+  // For `producer || closed()`: a client that leaves stops the work that only it wanted. Bytes of a pipelined
+  // next request are kept.
   virtual Task<void> closed() = 0;
 };
 

@@ -128,11 +128,11 @@ TEST(HttpClient, TellsWhereItFailed) {
     if (is("/refuse")) {
       co_await peer.send("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 3\r\n\r\nbig");
       peer.stream().shutdown_write();
-      co_await async::sleep_for(300ms);
+      co_await async::sleep_for(600ms);
     }
   };
   ScriptedServer::run(script, [](Origin origin) -> Task<void> {
-    HttpClient client(origin, {.connect = 1s, .header = 100ms, .between_bytes = 100ms});
+    HttpClient client(origin, {.connect = 1s, .header = 250ms, .between_bytes = 250ms});
     EXPECT_EQ(co_await ask(client, post("/cut_length")), "reading_body failed");
     EXPECT_EQ(co_await ask(client, post("/cut_chunk")), "reading_body failed");
     EXPECT_EQ(co_await ask(client, post("/cut_header")), "waiting_for_header failed");
@@ -200,7 +200,8 @@ TEST(HttpClient, ClosesWhatItGivesUp) {
     std::array<char, 10> piece;
     EXPECT_EQ(co_await reply->read_some(piece), 1u);
     reply.reset();
-    co_await async::sleep_for(20ms);
+    for (int i = 0; i < 200 && told < 1; ++i)
+      co_await async::sleep_for(5ms);
     EXPECT_EQ(told, 1);
     const auto before = steady_clock::now();
     for (const auto* path : {"/", "/stream"}) {
@@ -211,7 +212,8 @@ TEST(HttpClient, ClosesWhatItGivesUp) {
       }
     }
     EXPECT_LT(steady_clock::now() - before, 1s);
-    co_await async::sleep_for(20ms);
+    for (int i = 0; i < 200 && told < 3; ++i)
+      co_await async::sleep_for(5ms);
     EXPECT_EQ(told, 3);
   });
 }

@@ -7,6 +7,7 @@
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
 
 #include "async/deadline.hpp"
 #include "base/api_error.hpp"
@@ -76,6 +77,9 @@ Task<std::size_t> HttpExchange::next_body_bytes(std::span<char> out) {
     if (io.error == boost::asio::error::timed_out) {
       ++session_.context_.counters.timed_out;
       fail_body(408, "request_timeout", "The request body did not arrive in time.");
+    }
+    if (io.error == boost::asio::error::operation_aborted && !session_.was_cut_) {
+      throw boost::system::system_error(io.error);  // the reader was cancelled; the body can still be read
     }
     if (io.error) {
       session_.peer_gone_ = true;
@@ -173,32 +177,47 @@ Task<void> HttpExchange::send(ResponseHead head, std::string body) {
 }
 
 Task<void> HttpExchange::begin(ResponseHead head) {
-  const auto text = start(head, parser_.is_http_1_0() ? Framing::until_close : Framing::chunked, 0);
+  unsent_head_ = start(head, parser_.is_http_1_0() ? Framing::until_close : Framing::chunked, 0);
   head_only_ = head_only_ || has_no_body(head.status);
-  co_await session_.write({buffer(text)});
+  co_return;
 }
 
 Task<void> HttpExchange::write(std::string_view bytes) {
   if (!begun_ || ended_ || sized_) throw std::logic_error("write() outside of begin() and end()");
   if (bytes.empty() || head_only_) co_return;
+  co_await write_piece(bytes, Piece::inner);
+}
+
+Task<void> HttpExchange::write_piece(std::string_view bytes, Piece piece) {
   if (session_.stream_.wants_yield()) {
     co_await boost::asio::post(session_.stream_.socket().get_executor(), boost::asio::use_awaitable);
   }
+  const std::string head = std::exchange(unsent_head_, {});
   if (!chunked_) {
-    co_await session_.write({buffer(bytes)});
+    co_await session_.write({buffer(head), buffer(bytes)});
     co_return;
   }
   std::array<char, 20> line;
-  auto* end = std::to_chars(line.data(), line.data() + line.size(), bytes.size(), 16).ptr;
-  *end++ = '\r';
-  *end++ = '\n';
-  co_await session_.write(
-      {buffer(line.data(), static_cast<std::size_t>(end - line.data())), buffer(bytes), buffer(line_end)});
+  char* end = line.data();
+  if (!bytes.empty()) {
+    end = std::to_chars(line.data(), line.data() + line.size(), bytes.size(), 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+  }
+  constexpr std::string_view last_chunk = "0\r\n\r\n";
+  co_await session_.write({buffer(head), buffer(line.data(), static_cast<std::size_t>(end - line.data())),
+                           buffer(bytes), bytes.empty() ? const_buffer() : buffer(line_end),
+                           piece == Piece::last ? buffer(last_chunk) : const_buffer()});
 }
 
-Task<void> HttpExchange::end() {
+Task<void> HttpExchange::end(std::string_view last) {
   if (!begun_ || ended_ || sized_) throw std::logic_error("end() without begin()");
-  if (chunked_ && !head_only_) co_await session_.write({buffer(std::string_view("0\r\n\r\n"))});
+  if (head_only_) {
+    const std::string head = std::exchange(unsent_head_, {});
+    if (!head.empty()) co_await session_.write({buffer(head)});
+  } else {
+    co_await write_piece(last, Piece::last);
+  }
   ended_ = true;
 }
 
@@ -213,7 +232,10 @@ Task<void> HttpExchange::closed() {
       continue;
     }
     const auto io = co_await session_.stream_.fill(session_.in_, Arrival::later, TimePoint::max());
-    // Aborted: by a cancellation of this coroutine (the next await throws), a failed write or a cut.
+    // Every request ends here by a cancellation of this coroutine: an exception each would be dear.
+    const auto state = co_await boost::asio::this_coro::cancellation_state;
+    if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
+    // Aborted otherwise: by a failed write or a cut.
     if (io.error == boost::asio::error::operation_aborted && !session_.was_cut_) continue;
     if (io.error) session_.peer_gone_ = true;
   }

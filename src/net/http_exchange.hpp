@@ -19,7 +19,8 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   Task<void> send(ResponseHead head, std::string body) override;
   Task<void> begin(ResponseHead head) override;
   Task<void> write(std::string_view bytes) override;
-  Task<void> end() override;
+  Task<void> end(std::string_view last) override;
+  using ResponseWriter::end;
   bool begun() const override { return begun_; }
   Task<void> closed() override;
 
@@ -34,11 +35,14 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
 
  private:
   enum class Framing { sized, chunked, until_close };
+  enum class Piece { inner, last };
 
   // Waits for more of the body, whatever part of it is here first; 0 at its end.
   Task<std::size_t> next_body_bytes(std::span<char> out);
   Task<void> send_continue();
   std::string start(const ResponseHead& head, Framing framing, std::uint64_t length);
+  // With the head, where that has not left yet, and the end of the body after the last piece.
+  Task<void> write_piece(std::string_view bytes, Piece piece);
   bool has_no_body(int status) const;
   // Whether what the handler left of the body can be taken after the reply.
   bool rest_is_small() const;
@@ -46,6 +50,7 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
 
   HttpSession& session_;
   HttpParser& parser_;
+  std::string unsent_head_;
   bool expects_continue_ = false;
   bool head_only_ = false;  // HEAD: no body bytes are written
   bool begun_ = false;

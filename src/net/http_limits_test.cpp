@@ -64,7 +64,7 @@ TEST(HttpLimits, RefusesBodiesAboveTheLimit) {
 
 TEST(HttpLimits, CutsSlowHeadersAndIdleConnections) {
   ServerLimits limits;
-  limits.header_time = 150ms;
+  limits.header_time = 400ms;
   limits.idle_time = 80ms;
   TestServer::run(
       echo,
@@ -74,14 +74,14 @@ TEST(HttpLimits, CutsSlowHeadersAndIdleConnections) {
         const auto before = steady_clock::now();
         co_await slow->send("GET /");
         EXPECT_EQ(co_await silent->read_to_end(), "");
-        EXPECT_LT(steady_clock::now() - before, 140ms);
-        for (int i = 0; i < 50 && !slow->stream().has_unexpected_input(); ++i) {
+        EXPECT_LT(steady_clock::now() - before, 350ms);
+        for (int i = 0; i < 100 && !slow->stream().has_unexpected_input(); ++i) {
           co_await slow->send("x");
           co_await async::sleep_for(10ms);
         }
         EXPECT_THAT(co_await slow->read_to_end(), StartsWith("HTTP/1.1 408 "));
-        EXPECT_GT(steady_clock::now() - before, 140ms);
-        EXPECT_LT(steady_clock::now() - before, 1s);
+        EXPECT_GT(steady_clock::now() - before, 390ms);
+        EXPECT_LT(steady_clock::now() - before, 2s);
         auto kept = co_await test.connect();
         co_await kept->send("GET /" + std::string(host) + "\r\n");
         EXPECT_THAT(co_await kept->read_reply(), StartsWith("HTTP/1.1 200 "));
@@ -93,7 +93,7 @@ TEST(HttpLimits, CutsSlowHeadersAndIdleConnections) {
 
 TEST(HttpLimits, CutsSlowBodies) {
   ServerLimits limits;
-  limits.body_time = 100ms;
+  limits.body_time = 200ms;
   limits.body_bytes_per_second = 1000;
   TestServer::run(
       echo,
@@ -109,9 +109,9 @@ TEST(HttpLimits, CutsSlowBodies) {
         auto steady = co_await test.connect();
         co_await dripping->send(head);
         co_await steady->send(head);
-        for (int i = 0; i < 50; ++i) {
+        for (int i = 0; i < 100; ++i) {
           co_await dripping->send("x");
-          co_await steady->send(std::string(100, 'x'));
+          co_await steady->send(std::string(50, 'x'));
           co_await async::sleep_for(4ms);
         }
         EXPECT_THAT(co_await dripping->read_to_end(), StartsWith("HTTP/1.1 408 "));

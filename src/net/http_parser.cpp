@@ -16,6 +16,8 @@ namespace {
 namespace http = boost::beast::http;
 using ErrorCode = boost::beast::error_code;
 
+constexpr std::size_t most_headers = 200;
+
 std::string describe(const ErrorCode& error) {
   return "The HTTP message is malformed: " + error.message() + ".";
 }
@@ -52,8 +54,8 @@ struct HttpParser::Impl {
   virtual bool head_done() const = 0;
   virtual bool keep_alive() const = 0;
 
-  void refuse(std::string message) {
-    if (failure.message.empty()) failure = {400, std::move(message)};
+  void refuse(std::string message, int status = 400) {
+    if (failure.message.empty()) failure = {status, std::move(message)};
   }
   // Beast joins folded lines: in memory of its own, or by skipping a line end before the value.
   bool is_folded(std::string_view name, std::string_view value) const {
@@ -135,6 +137,10 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
         refuse("The only Transfer-Encoding allowed is 'chunked', once and without a Content-Length.");
       }
       has_coding = true;
+    }
+    if (headers().entries().size() == most_headers) {
+      refuse("The HTTP message has too many headers.", 431);
+      return;
     }
     headers().add(std::string(name.data(), name.size()), std::string(content));
   }

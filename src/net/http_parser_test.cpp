@@ -142,8 +142,10 @@ TEST(HttpParser, KeepsTheHeaderLimit) {
   for (const auto& text : {long_header, long_target, many}) {
     for (const std::size_t piece : {1, 100, 10'000})
       EXPECT_EQ(parse(text, piece).status, 431);
-    EXPECT_EQ(parse(text, 100, 4096).status, 0);
   }
+  EXPECT_EQ(parse(long_header, 100, 4096).status, 0);
+  EXPECT_EQ(parse(long_target, 100, 4096).status, 0);
+  EXPECT_EQ(parse(many, 100, 4096).status, 431);  // by their number
   const std::string chunk = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;";
   EXPECT_EQ(parse(chunk + std::string(5000, 'x'), 100).status, 400);
 }

@@ -149,6 +149,21 @@ TEST(HttpServer, ServesHeadOptionsAndOldClients) {
   });
 }
 
+TEST(HttpServer, LosesNothingWhenAReaderIsCancelled) {
+  const auto handle = [](const RequestHead& head, BodyReader& body, ResponseWriter& response) -> Task<void> {
+    EXPECT_THROW(co_await async::with_deadline(20ms, body.read_all(100)), async::DeadlineExceeded);
+    EXPECT_THROW(co_await async::with_deadline(20ms, response.closed()), async::DeadlineExceeded);
+    co_await echo(head, body, response);
+  };
+  TestServer::run(handle, [](TestServer& test) -> Task<void> {
+    auto client = co_await test.connect();
+    co_await client->send("POST /late HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\n");
+    co_await async::sleep_for(60ms);
+    co_await client->send("hello");
+    EXPECT_THAT(co_await client->read_reply(), EndsWith("POST /late hello"));
+  });
+}
+
 TEST(HttpServer, SendsContinueOnlyToWhoIsRead) {
   const auto handle = [](const RequestHead& head, BodyReader& body, ResponseWriter& response) -> Task<void> {
     if (head.path() == "/no") throw ApiError::payload_too_large(1);
@@ -328,7 +343,7 @@ TEST(HttpServer, ShutsDownInGoodOrder) {
       bool done = false;
       ~OnExit() { count += done ? 0 : 1; }
     } on_exit{cancelled};
-    co_await async::sleep_for(head.path() == "/long" ? 20s : 100ms);
+    co_await async::sleep_for(head.path() == "/long" ? 20s : 300ms);
     on_exit.done = true;
     co_await echo(head, body, response);
   };
@@ -347,10 +362,10 @@ TEST(HttpServer, ShutsDownInGoodOrder) {
           co_await slow->send(get("/long"));
           co_await async::sleep_for(30ms);
           const auto before = std::chrono::steady_clock::now();
-          test.server().shutdown(300ms);
+          test.server().shutdown(700ms);
           EXPECT_EQ(co_await idle->read_to_end(), "");
           EXPECT_EQ(co_await fresh->read_to_end(), "");
-          EXPECT_LT(std::chrono::steady_clock::now() - before, 60ms);
+          EXPECT_LT(std::chrono::steady_clock::now() - before, 250ms);
           const auto reply = co_await quick->read_to_end();
           EXPECT_THAT(reply, HasSubstr("connection: close\r\n"));
           EXPECT_THAT(reply, EndsWith("GET /quick "));
@@ -376,11 +391,13 @@ TEST(HttpServer, HoldsAThousandSilentConnections) {
         std::vector<std::unique_ptr<RawClient>> silent;
         for (std::size_t i = 0; i < count; ++i)
           silent.push_back(co_await test.connect());
-        for (int i = 0; i < 10; ++i)
+        for (int i = 0; i < 10; ++i) {
           EXPECT_THAT(co_await test.exchange(get("/", close_after)), EndsWith("GET / "));
+          // Its session may end a little later than the client sees.
+          for (int j = 0; j < 400 && test.server().statistics().open_connections > count; ++j)
+            co_await async::sleep_for(1ms);
+        }
         EXPECT_EQ(test.server().statistics().refused, 0u);
-        for (int i = 0; i < 100 && test.server().statistics().open_connections > count; ++i)
-          co_await async::sleep_for(5ms);
         auto last = co_await test.connect();
         co_await last->send(get("/"));
         EXPECT_THAT(co_await last->read_reply(), EndsWith("GET / "));

@@ -75,6 +75,7 @@ Task<void> HttpSession::write(Stream::Parts parts) {
   }
   if (!error) co_return;
   peer_gone_ = true;
+  if (error == boost::asio::error::operation_aborted && !was_cut_) throw boost::system::system_error(error);
   if (error == boost::asio::error::timed_out) ++context_.counters.timed_out;
   throw ConnectionLost("the client takes no reply: " + error.message());
 }

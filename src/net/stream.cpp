@@ -200,7 +200,7 @@ Task<IoResult> Stream::fill_tls(ReadBuffer& buffer, TimePoint deadline) {
 
 bool Stream::try_write(Parts& parts, ErrorCode& error) {
   if (broken_) {
-    error = asio::error::timed_out;
+    error = asio::error::connection_aborted;
     return true;
   }
   if (tls_) return false;
@@ -237,7 +237,10 @@ Task<ErrorCode> Stream::finish_write(Parts parts, std::chrono::milliseconds pati
       const auto size = std::min(text.size() - at, largest_read);
       auto [error, sent] =
           co_await asio::async_write(tls_->stream, asio::buffer(text.data() + at, size), as_result);
-      if (error) co_return armed.result(error);
+      if (error) {
+        broken_ = true;
+        co_return armed.result(error);
+      }
       at += sent;
     }
     co_return ErrorCode();
@@ -246,7 +249,10 @@ Task<ErrorCode> Stream::finish_write(Parts parts, std::chrono::milliseconds pati
   while (!try_write(parts, error)) {
     Armed armed(watchdog_, write_deadline_, std::chrono::steady_clock::now() + patience);
     auto [result] = co_await socket_.async_wait(Socket::wait_write, as_result);
-    if (result) co_return armed.result(result);
+    if (result) {
+      broken_ = true;
+      co_return armed.result(result);
+    }
   }
   co_return error;
 }

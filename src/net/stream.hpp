@@ -61,7 +61,7 @@ enum class Arrival { likely, later };
 
 class Stream {
  public:
-  using Parts = std::array<boost::asio::const_buffer, 3>;
+  using Parts = std::array<boost::asio::const_buffer, 5>;
 
   explicit Stream(Socket socket);
   ~Stream();
@@ -96,7 +96,7 @@ class Stream {
   // Bytes or the end wait to be read on a connection that should be silent.
   bool has_unexpected_input() const;
   bool is_tls() const { return tls_ != nullptr; }
-  // A write missed its deadline: nothing more can be said on this stream.
+  // A write ended halfway (deadline, cancellation): nothing more can be said on this stream.
   bool broken() const { return broken_; }
 
   // Pending operations end with operation_aborted.

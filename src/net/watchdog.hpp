@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
