@@ -47,7 +47,9 @@ struct ExecPlan {
       const std::string_view text(*entry);
       const std::string_view name = text.substr(0, text.find('='));
       const auto replaced = [&](const auto& pair) { return pair.first == name; };
-      if (std::ranges::none_of(spec.environment, replaced)) variables.emplace_back(text);
+      const auto hidden = [&](const std::string& prefix) { return name.starts_with(prefix); };
+      if (std::ranges::none_of(spec.environment, replaced) && std::ranges::none_of(spec.withheld, hidden))
+        variables.emplace_back(text);
     }
     for (const auto& [name, value] : spec.environment)
       variables.push_back(name + "=" + value);

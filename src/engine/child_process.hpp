@@ -17,7 +17,8 @@ struct ChildSpec {
   std::string program;
   std::vector<std::string> arguments;
   std::vector<std::pair<std::string, std::string>> environment;  // added to ours
-  std::string log_file;                                          // holds both of its outputs
+  std::vector<std::string> withheld;        // variables of ours whose names begin so are not passed on
+  std::string log_file;                     // holds both of its outputs
   std::size_t log_bytes = 4 * 1024 * 1024;  // above that the file becomes `<log_file>.1` and begins anew
 };
 

@@ -26,6 +26,7 @@ class ChildProcessTest : public testing::Test {
   std::unique_ptr<ChildProcess> shell(const std::string& script) {
     ChildSpec spec{.program = "/bin/sh", .arguments = {"-c", script}, .log_file = folder_ + "/log"};
     spec.environment = {{"HEARTH_GREETING", "hello"}};
+    spec.withheld = {"HEARTH_"};
     spec.log_bytes = 1000;
     return host_.start(spec, [this](const ChildExit& exit) { exit_.set_value(exit); });
   }
@@ -41,7 +42,9 @@ class ChildProcessTest : public testing::Test {
 };
 
 TEST_F(ChildProcessTest, ReportsCodeOutputAndEnvironment) {
-  const auto child = shell("echo $HEARTH_GREETING; echo oops >&2; exit 3");
+  ::setenv("HEARTH_SECRET", "secret", 1);
+  const auto child = shell("echo $HEARTH_GREETING$HEARTH_SECRET; echo oops >&2; exit 3");
+  ::unsetenv("HEARTH_SECRET");
   const ChildExit exit = wait();
   EXPECT_EQ(exit.code, 3);
   EXPECT_EQ(exit.describe(), "exited with code 3");

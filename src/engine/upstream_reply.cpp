@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <charconv>
-#include <cstring>
-#include <span>
 
 #include "base/log.hpp"
-#include "base/text.hpp"
-#include "contract/fields.hpp"
+#include "engine/upstream_members.hpp"
 
 namespace hearth::engine::upstream {
 namespace {
 
-namespace field = contract::field;
 using json::array;
 using json::object;
 using json::value;
@@ -23,38 +17,6 @@ constexpr std::string_view chat_object = "chat.completion";
 constexpr std::string_view chat_chunk_object = "chat.completion.chunk";
 constexpr std::string_view completion_object = "text_completion";
 constexpr std::string_view assistant = "assistant";
-
-// ---- small moves: within one answer they copy nothing, because all of it lives in the same memory
-
-bool is_kind(const value& member, std::initializer_list<json::kind> kinds) {
-  return std::ranges::find(kinds, member.kind()) != kinds.end();
-}
-
-// Moves the member to `to` when it is there and of one of the kinds.
-bool move_member(object& from, object& to, std::string_view name, std::initializer_list<json::kind> kinds) {
-  value* member = from.if_contains(name);
-  if (!member || !is_kind(*member, kinds)) return false;
-  to.emplace(name, std::move(*member));
-  return true;
-}
-
-void move_or_null(object& from, object& to, std::string_view name, std::initializer_list<json::kind> kinds) {
-  if (!move_member(from, to, name, kinds)) to.emplace(name, nullptr);
-}
-
-object* object_of(object& from, std::string_view name) {
-  value* member = from.if_contains(name);
-  return member ? member->if_object() : nullptr;
-}
-
-array* array_of(object& from, std::string_view name) {
-  value* member = from.if_contains(name);
-  return member ? member->if_array() : nullptr;
-}
-
-void move_count(const object& from, object& to, std::string_view name) {
-  if (const auto count = json::find_integer(from, name); count && *count >= 0) to.emplace(name, *count);
-}
 
 // ---- pieces of an answer
 
@@ -278,59 +240,7 @@ object zero_usage(std::uint64_t completion) {
       {{field::prompt_tokens, 0}, {field::completion_tokens, completion}, {field::total_tokens, completion}});
 }
 
-std::size_t index_of(const object& choice, std::size_t position, std::size_t count) {
-  const auto index = json::find_integer(choice, field::index).value_or(static_cast<std::int64_t>(position));
-  if (index < 0 || static_cast<std::size_t>(index) >= count) throw unusable_answer();
-  return static_cast<std::size_t>(index);
-}
-
-void append_key(std::string& out, std::string_view key) {
-  json::write_to(out, value(key));
-  out.push_back(':');
-}
-
-// Concerns this server only: we store, we route, we tag.
-bool stays_here(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> ours{
-      field::model,    field::stream,       field::stream_options,   field::store,
-      field::metadata, field::service_tier, field::prompt_cache_key, field::prompt_cache_retention,
-  };
-  return std::ranges::find(ours, name) != ours.end();
-}
-
 }  // namespace
-
-std::string render_request(const object& request, std::string_view model, Delivery delivery) {
-  std::string out = "{";
-  append_key(out, field::model);
-  json::write_to(out, value(model));
-  for (const auto& member : request) {
-    if (member.value().is_null() || stays_here(member.key())) continue;
-    out.push_back(',');
-    append_key(out, member.key());
-    json::write_to(out, member.value());
-  }
-  if (delivery == Delivery::streamed) {
-    out.push_back(',');
-    append_key(out, field::stream);
-    out += "true,";
-    append_key(out, field::stream_options);
-    out.push_back('{');
-    append_key(out, field::include_usage);
-    out += "true}";
-  }
-  out.push_back('}');
-  return out;
-}
-
-std::size_t count_choices(const object& request, Asked asked) {
-  const auto n =
-      static_cast<std::size_t>(std::max<std::int64_t>(1, json::find_integer(request, field::n).value_or(1)));
-  if (asked != Asked::completion) return n;
-  const array* prompts = json::find_array(request, field::prompt);
-  if (!prompts || prompts->empty() || prompts->front().is_number()) return n;
-  return n * prompts->size();
-}
 
 value parse_answer(std::string_view text) {
   const auto memory =
@@ -387,74 +297,6 @@ object read_reply(value answer, Asked asked, std::size_t expected) {
 bool has_usage(const object& reply) {
   const object* usage = json::find_object(reply, field::usage);
   return usage && json::find_integer(*usage, field::total_tokens).value_or(0) > 0;
-}
-
-namespace {
-
-std::size_t count_inputs(const object& request) {
-  const array* inputs = json::find_array(request, field::input);
-  return !inputs || inputs->empty() || inputs->front().is_number() ? 1 : inputs->size();
-}
-
-value to_base64(const array& numbers) {
-  std::vector<float> floats;
-  floats.reserve(numbers.size());
-  for (const value& number : numbers)
-    floats.push_back(static_cast<float>(json::as_number(number).value_or(0)));
-  return value(text::encode_base64(std::as_bytes(std::span(floats))));
-}
-
-value to_numbers(std::string_view base64) {
-  static_assert(std::endian::native == std::endian::little);
-  const auto bytes = text::decode_base64(base64);
-  if (!bytes || bytes->size() % sizeof(float) != 0) throw unusable_answer();
-  array numbers;
-  numbers.reserve(bytes->size() / sizeof(float));
-  for (std::size_t at = 0; at < bytes->size(); at += sizeof(float)) {
-    float number = 0;
-    std::memcpy(&number, bytes->data() + at, sizeof number);
-    numbers.emplace_back(number);
-  }
-  return numbers;
-}
-
-}  // namespace
-
-object read_embeddings(value answer, const object& request) {
-  const bool wants_base64 = json::find_string(request, field::encoding_format) == "base64";
-  const std::size_t expected = count_inputs(request);
-  object* from = answer.if_object();
-  array* data = from ? array_of(*from, field::data) : nullptr;
-  if (!data || data->size() != expected) throw unusable_answer();
-  object out(answer.storage());
-  out.emplace(field::object, "list");
-  array kept(out.storage());
-  kept.reserve(expected);
-  for (std::size_t position = 0; position < expected; ++position) {
-    object* given = (*data)[position].if_object();
-    value* vector = given ? given->if_contains(field::embedding) : nullptr;
-    if (!vector || !(vector->is_string() || vector->is_array())) throw unusable_answer();
-    object entry(out.storage());
-    entry.emplace(field::object, field::embedding);
-    entry.emplace(field::index, index_of(*given, position, expected));
-    if (wants_base64 && vector->is_array()) {
-      entry.emplace(field::embedding, to_base64(vector->get_array()));
-    } else if (!wants_base64 && vector->is_string()) {
-      entry.emplace(field::embedding, to_numbers(json::view(vector->get_string())));
-    } else {
-      entry.emplace(field::embedding, std::move(*vector));
-    }
-    kept.emplace_back(std::move(entry));
-  }
-  out.emplace(field::data, std::move(kept));
-  object usage(out.storage());
-  const object* reported = json::find_object(*from, field::usage);
-  const auto tokens = std::max<std::int64_t>(
-      0, reported ? json::find_integer(*reported, field::prompt_tokens).value_or(0) : 0);
-  usage.emplace(field::prompt_tokens, tokens);
-  usage.emplace(field::total_tokens, tokens);
-  out.emplace(field::usage, std::move(usage));
-  return out;
 }
 
 std::optional<object> ChunkReader::read(value chunk) {
@@ -537,87 +379,6 @@ object ChunkReader::usage_chunk() const {
   out.emplace(field::choices, array());
   out.emplace(field::usage, usage_ ? *usage_ : zero_usage(pieces_));
   return out;
-}
-
-// ---- errors
-
-namespace {
-
-// The parts of an error body that matter, whichever of the usual shapes it has.
-struct ErrorBody {
-  std::string message;
-  std::optional<std::string> param;
-  std::optional<std::string> code;
-};
-
-ErrorBody parse_error(std::string_view body) {
-  ErrorBody read;
-  const auto parsed = json::parse(body);
-  const object* root = parsed && parsed->is_object() ? &parsed->get_object() : nullptr;
-  if (!root) return read;
-  const object* error = json::find_object(*root, field::error);
-  const object& at = error ? *error : *root;
-  for (const std::string_view name : {std::string_view(field::message), std::string_view(field::detail)}) {
-    if (const auto text = json::find_string(at, name); text && read.message.empty()) read.message = *text;
-  }
-  if (const auto text = json::find_string(*root, field::error); text && read.message.empty())
-    read.message = *text;
-  if (const auto text = json::find_string(at, field::param)) read.param = *text;
-  if (const auto text = json::find_string(at, field::code)) read.code = *text;
-  return read;
-}
-
-std::chrono::milliseconds retry_after_of(const net::Headers& headers) {
-  constexpr int fallback = 1;
-  constexpr int most = 600;
-  int seconds = 0;
-  const auto text = headers.get("retry-after");
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  return std::chrono::seconds(error == std::errc() ? std::clamp(seconds, fallback, most) : fallback);
-}
-
-bool speaks_of_context(const ErrorBody& error) {
-  return error.code == "context_length_exceeded" ||
-         error.message.find("maximum context length") != std::string::npos ||
-         error.message.find("context length exceeded") != std::string::npos;
-}
-
-}  // namespace
-
-ApiError read_error(int status, const net::Headers& headers, std::string_view body, std::string_view secret) {
-  constexpr std::size_t longest_message = 1000;
-  ErrorBody error = parse_error(body);
-  if (!secret.empty()) {
-    for (auto at = error.message.find(secret); at != std::string::npos; at = error.message.find(secret, at))
-      error.message.replace(at, secret.size(), "***");
-  }
-  error.message = text::truncate_utf8(error.message, longest_message);
-  // What it says about a request may quote the request, which no log may hold.
-  const bool about_request = status == 400 || status == 413 || status == 422;
-  log::warn("upstream refuses",
-            {{"status", status}, {"message", about_request ? "" : error.message.c_str()}});
-  switch (status) {
-    case 400:
-    case 413:
-    case 422:
-      if (error.message.empty()) error.message = "The upstream of this model refused the request.";
-      if (speaks_of_context(error))
-        return ApiError::context_length_exceeded(std::move(error.message), error.param.value_or("messages"));
-      return ApiError::invalid_request(error.code.value_or(""), std::move(error.message),
-                                       std::move(error.param));
-    case 429:
-      return ApiError::rate_limited("rate_limit_exceeded",
-                                    "The upstream of this model is at its limit; try again later.")
-          .with_retry_after(retry_after_of(headers));
-    default:
-      return ApiError::unavailable("engine_unavailable", "The upstream of this model cannot answer.")
-          .with_retry_after(std::chrono::seconds(1));
-  }
-}
-
-ApiError unusable_answer() {
-  return ApiError::unavailable("engine_unavailable",
-                               "The upstream of this model gave an answer that cannot be used.");
 }
 
 }  // namespace hearth::engine::upstream
