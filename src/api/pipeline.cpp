@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <optional>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "api/authenticate.hpp"
+#include "api/response_sink.hpp"
 #include "async/interruptible.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
@@ -18,7 +17,6 @@
 #include "contract/query.hpp"
 #include "contract/router.hpp"
 #include "contract/validator.hpp"
-#include "net/sse.hpp"
 
 namespace hearth::api {
 
@@ -287,74 +285,6 @@ Task<void> Pipeline::send_reply(Exchange& exchange, contract::Reply reply) {
 }
 
 namespace {
-
-// Gathers events while the producer has more at hand and writes them when it pauses: an engine that delivers
-// many chunks at once costs one system call, one that delivers slowly loses no time.
-class ResponseSink final : public contract::EventSink {
- public:
-  ResponseSink(const contract::Operation& operation, net::ResponseWriter& response,
-               const async::Executor& executor)
-      : operation_(operation), response_(response), wake_(executor, never), drained_(executor, never) {}
-
-  Task<void> send(std::string_view event, const json::value& data) override {
-    contract::gate::check_event(operation_, event, data);
-    data_.clear();
-    json::write_to(data_, data);
-    append(event, data_);
-    while (pending_.size() >= high_water)
-      co_await wait_for(drained_);
-  }
-
-  void append(std::string_view event, std::string_view data) {
-    net::render_sse(pending_, event, data);
-    if (!writing_) wake_.cancel();  // takes effect when the producer pauses
-  }
-
-  // What is left, and only that: call it when pump() has ended.
-  std::string take_rest() { return std::move(pending_); }
-
-  // Writes until cancelled; throws ConnectionLost. An event is either written as a whole or not begun.
-  Task<void> pump() {
-    while (true) {
-      if (pending_.empty()) co_await wait_for(wake_);
-      if ((co_await boost::asio::this_coro::cancellation_state).cancelled() !=
-          boost::asio::cancellation_type::none) {
-        co_return;
-      }
-      if (pending_.empty()) continue;
-      writing_ = true;
-      batch_.swap(pending_);
-      co_await response_.write(batch_);
-      batch_.clear();
-      writing_ = false;
-      drained_.cancel();
-    }
-  }
-
-  // Until no write is under way.
-  Task<void> settle() {
-    while (writing_)
-      co_await wait_for(drained_);
-  }
-
- private:
-  static constexpr auto never = boost::asio::steady_timer::time_point::max();
-  static constexpr std::size_t high_water = 16 * 1024;
-
-  static Task<void> wait_for(boost::asio::steady_timer& signal) {
-    signal.expires_at(never);
-    co_await signal.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-  }
-
-  const contract::Operation& operation_;
-  net::ResponseWriter& response_;
-  boost::asio::steady_timer wake_;     // cancelled when there is something to write
-  boost::asio::steady_timer drained_;  // cancelled after each write
-  std::string data_;                   // these three are kept between events: no allocation per event
-  std::string pending_;
-  std::string batch_;
-  bool writing_ = false;
-};
 
 // The interruption of a stream: the client has left, or takes nothing any more.
 Task<void> deliver(ResponseSink& sink, net::ResponseWriter& response) {

@@ -12,7 +12,8 @@ std::optional<engine::Model> find_builtin_model() {
   engine::Model model;
   model.id = "hearth-tiny";
   model.created = 1745884800;  // 29 April 2025, the day of the API's description
-  // Every operation on models can be tried with it, embeddings too: vectors without meaning, in the right shape.
+  // Every operation on models can be tried with it, embeddings too: vectors without meaning, in the right
+  // shape.
   model.capabilities = {engine::Capability::chat, engine::Capability::completion, engine::Capability::tools,
                         engine::Capability::embedding};
   model.backend = engine::LlamaSpec{.file = file.string()};

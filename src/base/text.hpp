@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,21 @@ std::string encode_base64(std::span<const std::byte> bytes);
 std::optional<std::string> decode_base64(std::string_view text);
 std::string encode_hex(std::span<const std::byte> bytes);
 std::string sha256_hex(std::string_view bytes);
+
+// SHA-256 of bytes that come in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  void add(std::string_view bytes);
+  // Once, at the end.
+  std::string finish_hex();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
 
 // Levenshtein distance; for "did you mean".
 std::size_t edit_distance(std::string_view left, std::string_view right);

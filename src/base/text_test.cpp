@@ -43,6 +43,13 @@ TEST(Text, HashesAsPublished) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Text, HashesInPieces) {
+  Sha256 digest;
+  digest.add("a");
+  digest.add("bc");
+  EXPECT_EQ(digest.finish_hex(), sha256_hex("abc"));
+}
+
 TEST(Text, FindsTheNearestWord) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
   constexpr std::array<std::string_view, 3> words{"listen", "limits", "log"};

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include "async/deadline.hpp"
 #include "base/text.hpp"
@@ -83,15 +82,11 @@ bool is_sha256(std::string_view text) {
 
 std::string hash_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  text::Sha256 digest;
   std::vector<char> buffer(1 << 20);
   while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount() > 0)
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(file.gcount()));
-  std::array<std::byte, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size);
-  return text::encode_hex(std::span(digest).first(size));
+    digest.add({buffer.data(), static_cast<std::size_t>(file.gcount())});
+  return digest.finish_hex();
 }
 
 // The file while it grows.
