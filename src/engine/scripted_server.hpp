@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,34 +50,48 @@ class ScriptedServer {
   using Script = std::function<Task<Then>(const ScriptedRequest&, const Send&)>;
 
   ScriptedServer(async::Scope& scope, Script script)
-      : scope_(scope),
-        script_(std::move(script)),
-        acceptor_(scope.executor(), {boost::asio::ip::make_address("127.0.0.1"), 0}) {
-    port_ = acceptor_.local_endpoint().port();
-    scope_.spawn("accept", accept());
+      : state_(std::make_shared<State>(scope, std::move(script))),
+        requests(state_->requests),
+        connections(state_->connections) {
+    scope.spawn("accept", accept(state_));
   }
   std::string url(std::string_view path = "") const {
-    return fmt::format("http://127.0.0.1:{}{}", port_, path);
+    return fmt::format("http://127.0.0.1:{}{}", state_->acceptor.local_endpoint().port(), path);
   }
   // From now on nobody listens.
-  void stop_listening() { acceptor_.close(); }
-  void set_script(Script script) { script_ = std::move(script); }
-
-  std::vector<ScriptedRequest> requests;
-  std::size_t connections = 0;
+  void stop_listening() { state_->acceptor.close(); }
+  void set_script(Script script) { state_->script = std::move(script); }
 
  private:
-  Task<void> accept() {
+  struct State {
+    State(async::Scope& owner, Script first)
+        : scope(owner),
+          script(std::move(first)),
+          acceptor(owner.executor(), {boost::asio::ip::make_address("127.0.0.1"), 0}) {}
+    async::Scope& scope;
+    Script script;
+    boost::asio::ip::tcp::acceptor acceptor;
+    std::vector<ScriptedRequest> requests;
+    std::size_t connections = 0;
+  };
+  std::shared_ptr<State> state_;  // shared with the coroutines, which the scope ends after the test's body
+
+ public:
+  const std::vector<ScriptedRequest>& requests;
+  const std::size_t& connections;
+
+ private:
+  static Task<void> accept(std::shared_ptr<State> state) {
     for (;;) {
       auto [error, socket] =
-          co_await acceptor_.async_accept(boost::asio::as_tuple(boost::asio::use_awaitable));
+          co_await state->acceptor.async_accept(boost::asio::as_tuple(boost::asio::use_awaitable));
       if (error) co_return;
-      ++connections;
-      scope_.spawn("connection", serve(std::move(socket)));
+      ++state->connections;
+      state->scope.spawn("connection", serve(state, std::move(socket)));
     }
   }
 
-  Task<void> serve(Socket socket) {
+  static Task<void> serve(std::shared_ptr<State> state, Socket socket) {
     static constexpr auto quiet = boost::asio::as_tuple(boost::asio::use_awaitable);
     const Send send = [&socket](std::string bytes) -> Task<void> {
       co_await boost::asio::async_write(socket, boost::asio::buffer(bytes), quiet);
@@ -98,16 +113,11 @@ class ScriptedServer {
       }
       request.body = buffer.substr(0, body_size);
       buffer.erase(0, body_size);
-      requests.push_back(request);
-      const Script script = script_;
+      state->requests.push_back(request);
+      const Script script = state->script;
       if (co_await script(request, send) == Then::close) co_return;
     }
   }
-
-  async::Scope& scope_;
-  Script script_;
-  boost::asio::ip::tcp::acceptor acceptor_;
-  std::uint16_t port_ = 0;
 };
 
 inline std::string plain_reply(int status, std::string_view body, std::string_view headers = "") {
