@@ -126,7 +126,8 @@ class Draining(unittest.TestCase):
     def test_running_requests_finish_and_new_ones_are_refused(self):
         with CannedUpstream("slow") as upstream:
             upstream.slow_seconds = 0.3
-            server = Hearth(engine=False, models=upstream_model("up", [upstream.base_url])).start(wait="alive")
+            server = Hearth(engine=False, models=upstream_model("up", [upstream.base_url])).start()
+            upstream.requests.clear()
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 idle = server.connect()
                 self.addCleanup(idle.close)
@@ -135,6 +136,7 @@ class Draining(unittest.TestCase):
                 self.addCleanup(stream.close)
                 events = stream.read_events(head)
                 next(events)
+                eventually(lambda: len(upstream.inference_requests()) == 2, 10, "both requests")
                 process, server.process = server.process, None
                 process.terminate()
                 self.assertTrue(idle.closed_by_peer(3), "idle connections are closed at once")
@@ -147,14 +149,15 @@ class Draining(unittest.TestCase):
             server.remove()
 
     def test_the_deadline_holds(self):
-        server = Hearth(models=chat_model("slow", file=paths.slow_model(), context=4096), settings={"server.drain_deadline": "1s"})
+        server = Hearth(models=chat_model("slow", file=paths.slow_model()),
+                        settings={"server.drain_deadline": "1s", "engines.stop_grace": "3s"})
         with server.start():
             stream, head = server.open_stream("/v1/chat/completions", endless_chat())
             events = stream.read_events(head)
             next(events)
             start = time.monotonic()
             server.stop()
-            self.assertLess(time.monotonic() - start, 10)
+            self.assertLess(time.monotonic() - start, 10, server.log_tail())
             with stream:
                 self.assertNotIn(("", "[DONE]"), list(events))
 
