@@ -76,6 +76,64 @@ TEST(RunUnless, EndsWithWhicheverComesFirst) {
   }());
 }
 
+TEST(RunUnless, TheLoserHasEndedOnReturn) {
+  Runtime runtime(1);
+  runtime.run_until_complete([]() -> Task<void> {
+    int ended = 0;
+    const auto until_cancelled = [](int& count) -> Task<void> {
+      try {
+        co_await sleep_for(60s);
+      } catch (const boost::system::system_error&) {
+        ++count;
+      }
+    };
+    const auto at_once = []() -> Task<void> { co_return; };
+    co_await run_unless(sleep_for(1ms), until_cancelled(ended));
+    EXPECT_EQ(ended, 1);
+    EXPECT_EQ(co_await run_unless(until_cancelled(ended), sleep_for(1ms)), std::nullopt);
+    EXPECT_EQ(ended, 2);
+    EXPECT_NE(co_await run_unless(at_once(), until_cancelled(ended)), std::nullopt);
+    EXPECT_EQ(ended, 3);
+    EXPECT_EQ(co_await run_unless(until_cancelled(ended), at_once()), std::nullopt);
+  }());
+}
+
+TEST(RunUnless, ACancelledCallerStopsBothAndGoesOnAsCancelled) {
+  Runtime runtime(1);
+  runtime.run_until_complete([]() -> Task<void> {
+    int ended = 0;
+    const auto until_cancelled = [](int& count) -> Task<void> {
+      try {
+        co_await sleep_for(60s);
+      } catch (const boost::system::system_error& error) {
+        ++count;
+        throw;
+      }
+    };
+    std::string seen;
+    const auto caller = [&](bool with_limit) -> Task<void> {
+      try {
+        if (with_limit) {
+          co_await with_deadline(60s, until_cancelled(ended));
+        } else {
+          co_await run_unless(until_cancelled(ended), until_cancelled(ended));
+        }
+      } catch (const boost::system::system_error& error) {
+        seen += error.code() == boost::asio::error::operation_aborted ? 'c' : '?';
+      } catch (const DeadlineExceeded&) {
+        seen += 'd';
+      }
+      seen += ended > 0 ? '.' : '!';
+    };
+    EXPECT_EQ(co_await run_unless(caller(false), sleep_for(1ms)), std::nullopt);
+    EXPECT_EQ(seen, "c.");
+    EXPECT_EQ(ended, 2);
+    EXPECT_EQ(co_await run_unless(caller(true), sleep_for(1ms)), std::nullopt);
+    EXPECT_EQ(seen, "c.c.");
+    EXPECT_EQ(ended, 3);
+  }());
+}
+
 TEST(Scope, CancelsAndJoins) {
   Runtime runtime(1);
   int ended = 0;

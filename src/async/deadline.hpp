@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -23,13 +24,21 @@ Task<void> sleep_for(std::chrono::steady_clock::duration duration);
 // When the caller is cancelled, it is system_error(operation_aborted), whichever of the two ended first.
 template <class T>
 Task<T> with_deadline(std::chrono::steady_clock::duration limit, Task<T> task) {
-  auto outcome = co_await run_unless(std::move(task), sleep_for(limit));
-  if (!outcome) {
-    const auto state = co_await boost::asio::this_coro::cancellation_state;
-    if (state.cancelled() != boost::asio::cancellation_type::none)
-      throw boost::system::system_error(boost::asio::error::operation_aborted);
+  if (detail::is_cancelled(co_await boost::asio::this_coro::cancellation_state)) detail::throw_cancelled();
+  auto supervision = std::make_shared<detail::Supervision>();
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, limit);
+  timer.async_wait([supervision](const boost::system::error_code& error) {
+    if (!error) detail::interrupt(*supervision);
+  });
+  const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  Outcome<T> outcome = co_await detail::supervise(std::move(task), supervision);
+  co_await boost::asio::this_coro::throw_if_cancelled(throws);
+  if (supervision->interrupted) {
+    if (detail::is_cancelled(co_await boost::asio::this_coro::cancellation_state)) detail::throw_cancelled();
     throw DeadlineExceeded();
   }
+  if (!outcome) std::rethrow_exception(outcome.error());
   if constexpr (!std::is_void_v<T>) co_return std::move(*outcome);
 }
 
