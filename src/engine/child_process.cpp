@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <expected>
 #include <fcntl.h>
 #include <future>
 #include <mutex>
@@ -290,16 +291,22 @@ ChildHost::~ChildHost() {
 }
 
 std::unique_ptr<ChildProcess> ChildHost::start(ChildSpec spec, OnExit on_exit) {
-  std::promise<std::shared_ptr<Child>> promise;
-  auto started = promise.get_future();
-  boost::asio::post(impl_->loop, [&] {
+  using Started = std::expected<std::shared_ptr<Child>, std::string>;
+  // Shared: the waiter below may be gone before set_value() has returned.
+  const auto promise = std::make_shared<std::promise<Started>>();
+  auto started = promise->get_future();
+  boost::asio::post(impl_->loop, [impl = impl_.get(), promise, &spec, &on_exit] {
+    Started result;
     try {
-      promise.set_value(impl_->start(spec, std::move(on_exit)));
-    } catch (...) {
-      promise.set_exception(std::current_exception());
+      result = impl->start(spec, std::move(on_exit));
+    } catch (const std::exception& error) {
+      result = std::unexpected(std::string(error.what()));
     }
+    promise->set_value(std::move(result));
   });
-  return std::make_unique<ChildProcess>(started.get());
+  Started result = started.get();
+  if (!result) throw std::runtime_error(result.error());
+  return std::make_unique<ChildProcess>(std::move(*result));
 }
 
 ChildProcess::ChildProcess(std::shared_ptr<ChildHost::Child> child) : child_(std::move(child)) {}

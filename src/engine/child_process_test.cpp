@@ -5,6 +5,7 @@
 #include <future>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -96,6 +97,34 @@ TEST(ChildHostTest, KillsWhatStillRuns) {
   }
   EXPECT_EQ(exits, 1);
   EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+// Gone, or dead and waiting for whoever inherited it.
+bool is_dead(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string number, name, state;
+  return !(file >> number >> name >> state) || state == "Z";
+}
+
+TEST(ChildHostDeathTest, ChildrenDieWithUs) {
+  const std::string note = "/tmp/hearth-child-" + std::to_string(::getpid());
+  EXPECT_EXIT(
+      {
+        ChildHost host;
+        const auto child =
+            host.start({.program = "/bin/sleep", .arguments = {"100"}, .log_file = "/dev/null"},
+                       [](const ChildExit&) {});
+        std::ofstream(note) << child->pid();
+        ::raise(SIGKILL);
+      },
+      testing::KilledBySignal(SIGKILL), "");
+  pid_t pid = 0;
+  std::ifstream(note) >> pid;
+  std::filesystem::remove(note);
+  ASSERT_GT(pid, 0);
+  for (int i = 0; i < 300 && !is_dead(pid); ++i)
+    std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(is_dead(pid));
 }
 
 }  // namespace
