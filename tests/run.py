@@ -211,8 +211,9 @@ def main():
     report, start = Report(), time.monotonic()
     gate_folder = tempfile.mkdtemp(prefix="hearth-gate-")
     os.environ["HEARTH_GATE_FOLDER"] = gate_folder
-    if of("cases", "system"):
-        paths.llama_server()
+    if of("cases", "system", "unit"):
+        os.environ["HEARTH_LLAMA_SERVER"] = str(paths.llama_server())    # what the unit tests of engine/ ask for
+        os.environ["HEARTH_TINY_MODEL"] = str(paths.chat_model())
         for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.plain_text_model, paths.slow_model):
             model()                                                      # written once, before suites run side by side
     try:
