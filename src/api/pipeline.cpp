@@ -23,6 +23,7 @@ namespace hearth::api {
 namespace {
 
 constexpr std::string_view json_type = "application/json";
+constexpr std::chrono::milliseconds unwatched_time{50};  // before somebody looks whether the client has left
 
 json::value render_error(const ApiError& error) {
   const auto or_null = [](const std::optional<std::string>& text) {
@@ -211,7 +212,8 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
     co_return;
   }
   // Work that only this client wants stops when the client leaves.
-  auto reply = co_await async::run_unless(handler(services_, call), exchange.response.closed());
+  auto reply =
+      co_await async::run_unless(handler(services_, call), exchange.response.closed(), unwatched_time);
   if (!reply) throw net::ConnectionLost("the client left before the reply");
   co_await send_reply(exchange, std::move(*reply));
 }
@@ -288,7 +290,7 @@ namespace {
 
 // The interruption of a stream: the client has left, or takes nothing any more.
 Task<void> deliver(ResponseSink& sink, net::ResponseWriter& response) {
-  co_await async::run_unless(sink.pump(), response.closed());
+  co_await async::run_unless(sink.pump(), response.closed(), unwatched_time);
 }
 
 // The producer, then whatever is being written at its end, however it ended: a write must not be cut.

@@ -98,6 +98,21 @@ TEST(RunUnless, TheLoserHasEndedOnReturn) {
   }());
 }
 
+TEST(RunUnless, GivesAHeadStart) {
+  Runtime runtime(1);
+  runtime.run_until_complete([]() -> Task<void> {
+    int begun = 0;
+    const auto interruption = [](int& count) -> Task<void> {
+      ++count;
+      co_await sleep_for(1ms);
+    };
+    EXPECT_NE(co_await run_unless(sleep_for(1ms), interruption(begun), 60s), std::nullopt);
+    EXPECT_EQ(begun, 0);
+    EXPECT_EQ(co_await run_unless(sleep_for(60s), interruption(begun), 5ms), std::nullopt);
+    EXPECT_EQ(begun, 1);
+  }());
+}
+
 TEST(RunUnless, ACancelledCallerStopsBothAndGoesOnAsCancelled) {
   Runtime runtime(1);
   runtime.run_until_complete([]() -> Task<void> {

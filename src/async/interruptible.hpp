@@ -4,6 +4,7 @@
 // these run once or twice for every request.
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -18,6 +19,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/system/system_error.hpp>
 
 #include "async/callback.hpp"
@@ -54,6 +56,7 @@ struct Supervision {
   bool interrupted = false;   // before the task ended
   bool interrupting = false;  // the interruption runs
   std::move_only_function<void()> interruption_ended;
+  std::optional<Task<void>> interruption;  // while it has not begun
 };
 
 inline void interrupt(Supervision& supervision) {
@@ -91,9 +94,10 @@ Task<Outcome<T>> supervise(Task<T> task, std::shared_ptr<Supervision> supervisio
   co_return outcome;
 }
 
-inline void start_interruption(const Executor& executor, const std::shared_ptr<Supervision>& supervision,
-                               Task<void> interruption) {
+inline void start_interruption(const Executor& executor, const std::shared_ptr<Supervision>& supervision) {
   supervision->interrupting = true;
+  auto interruption = std::move(*supervision->interruption);
+  supervision->interruption.reset();
   boost::asio::co_spawn(executor, std::move(interruption),
                         boost::asio::bind_cancellation_slot(supervision->stop_interruption.slot(),
                                                             [supervision](const std::exception_ptr&) {
@@ -125,17 +129,31 @@ using Uninterrupted = std::optional<std::conditional_t<std::is_void_v<T>, std::m
 
 // The task's result, or nullopt when `interruption` ended first (well or by an exception): then the task was
 // cancelled and awaited. What the task throws is thrown. The loser is cancelled and has ended on return, also
-// when the caller is cancelled.
+// when the caller is cancelled. With a `head_start` the interruption begins only when the task has had that
+// time: a task that is quicker does not pay for it.
 template <class T>
-Task<Uninterrupted<T>> run_unless(Task<T> task, Task<void> interruption) {
+Task<Uninterrupted<T>> run_unless(Task<T> task, Task<void> interruption,
+                                  std::chrono::steady_clock::duration head_start = {}) {
   if (detail::is_cancelled(co_await boost::asio::this_coro::cancellation_state)) detail::throw_cancelled();
   // From here on a cancellation reaches the two through their signals; it must not end the waiting for them.
   const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
   co_await boost::asio::this_coro::throw_if_cancelled(false);
+  const Executor executor = co_await boost::asio::this_coro::executor;
   auto supervision = std::make_shared<detail::Supervision>();
-  detail::start_interruption(co_await boost::asio::this_coro::executor, supervision, std::move(interruption));
+  supervision->interruption.emplace(std::move(interruption));
+  std::optional<boost::asio::steady_timer> timer;
+  if (head_start > head_start.zero()) {
+    timer.emplace(executor, head_start);
+    timer->async_wait([executor, supervision](const boost::system::error_code& error) {
+      if (!error && !supervision->task_ended) detail::start_interruption(executor, supervision);
+    });
+  } else {
+    detail::start_interruption(executor, supervision);
+  }
   std::optional<Outcome<T>> outcome;
   if (!supervision->interrupted) outcome = co_await detail::supervise(std::move(task), supervision);
+  timer.reset();
+  supervision->interruption.reset();
   co_await detail::stop_interruption(supervision);
   co_await boost::asio::this_coro::throw_if_cancelled(throws);
   if (supervision->interrupted) co_return std::nullopt;
