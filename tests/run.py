@@ -214,6 +214,7 @@ def main():
     if of("cases", "system", "unit"):
         os.environ["HEARTH_LLAMA_SERVER"] = str(paths.llama_server())    # what the unit tests of engine/ ask for
         os.environ["HEARTH_TINY_MODEL"] = str(paths.chat_model())
+        os.environ["HEARTH_TINY_PROJECTOR"] = str(paths.projector())
         for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.plain_text_model, paths.slow_model):
             model()                                                      # written once, before suites run side by side
     try:

@@ -7,7 +7,7 @@ from patterns import PatternError, Reader, Text
 REQUEST = re.compile(r"([A-Z]+) (\S+)$")
 FIELD = re.compile(r"([A-Za-z][A-Za-z-]*): ?(.*)$")
 EVENT = re.compile(r"(data\*?|event): ?")
-SHORT_ERROR = re.compile(r"([a-z_]+)(?: (\S+))?$")
+SHORT_ERROR = re.compile(r"([a-z0-9_]+)(?: (\S+))?$")
 
 
 class CaseError(Exception):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the text cases of this folder against the real server and a real engine. README.md describes the language."""
 import argparse
+import base64
 import concurrent.futures
 import dataclasses
 import fnmatch
@@ -24,6 +25,7 @@ from support.upstream import CannedUpstream                                     
 
 CONFIGURATIONS = ("plain", "restart", "one-byte")
 WORKERS = 4
+PICTURE = base64.b64encode((HERE / "picture.png").read_bytes()).decode()
 OPERATION_LINE = re.compile(r"  [ -] (op|http|auth|status): ([^#]*?)\s*(?:#.*)?$")
 ERROR_TYPES = {429: ("requests", "insufficient_quota"), 500: ("server_error",), 501: ("server_error",),
                503: ("server_error",), 504: ("server_error",)}
@@ -75,6 +77,7 @@ class Bench:
         self.upstream = CannedUpstream()
         models = hearth.chat_model("babble") + hearth.embedding_model("embed")
         models += hearth.chat_model("small", file=paths.small_context_model())
+        models += hearth.chat_model("seer", projector=paths.projector())
         models += hearth.chat_model("plain", file=paths.plain_text_model())
         models += hearth.upstream_model("canned", [self.upstream.base_url])
         if trained := paths.trained_model():
@@ -101,6 +104,7 @@ class Bench:
 
     def variables(self):
         return {"model": "babble", "embedding_model": "embed", "small_model": "small", "upstream_model": "canned", "plain_model": "plain",
+                "seeing_model": "seer", "picture": PICTURE,
                 "trained_model": "stories" if paths.trained_model() else "babble", "unique": uuid.uuid4().hex,
                 **self.server.keys}
 

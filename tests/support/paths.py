@@ -30,9 +30,9 @@ def llama_server():
     return program
 
 
-def _written_model(name, *arguments):
+def _written_model(name, *arguments, program="write_tiny_model.py"):
     """A tiny GGUF, written anew whenever its writer is newer."""
-    writer = ROOT / "tools" / "tiny_model" / "write_tiny_model.py"
+    writer = ROOT / "tools" / "tiny_model" / program
     path = BUILD / "test_models" / name
     if not path.exists() or path.stat().st_mtime < writer.stat().st_mtime:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +46,11 @@ def chat_model():
 
 def embedding_model():
     return _written_model("tiny_embedding.gguf", "--embedding")
+
+
+def projector():
+    """What lets the chat model see."""
+    return _written_model("tiny_projector.gguf", program="write_tiny_projector.py")
 
 
 def small_context_model():
