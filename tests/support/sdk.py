@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from . import paths
-from .hearth import Hearth, chat_model, embedding_model, upstream_model
+from .hearth import Hearth, chat, chat_model, embedding_model, upstream_model
 from .upstream import CannedUpstream
 
 SYSTEM = paths.TESTS / "system"
@@ -77,12 +77,17 @@ def python_with_sdk():
 
 
 class SdkBench:
-    """A server with a chat model, an embedding model and a model whose upstream dies in mid-stream."""
+    """A server with a chat model, an embedding model, a slow model, whose engine may be killed, and a model whose upstream
+    dies in mid-stream."""
 
     def __enter__(self):
         self.upstream = CannedUpstream("die_mid_stream")
         models = chat_model("babble") + embedding_model("embed") + upstream_model("broken", [self.upstream.base_url])
+        models += chat_model("slow", file=paths.slow_model())
         self.server = Hearth(models=models, config='default_model = "babble"\n').start()
+        of_babble = self.server.engines()
+        self.server.post("/v1/chat/completions", chat(model="slow", max_completion_tokens=1))
+        (self.slow_engine,) = set(self.server.engines()) - set(of_babble)
         return self
 
     def __exit__(self, kind, *_):
@@ -91,7 +96,8 @@ class SdkBench:
 
     def run(self, command, timeout=240):
         environment = dict(os.environ) | {"HEARTH_BASE_URL": self.server.base_url, "HEARTH_API_KEY": self.server.api_key,
-                                          "HEARTH_BROKEN_MODEL": "broken"}
+                                          "HEARTH_BROKEN_MODEL": "broken", "HEARTH_SLOW_ENGINE": str(self.slow_engine),
+                                          "HEARTH_END_OF_TURN": str(paths.end_of_turn_token())}
         done = subprocess.run(command, cwd=SYSTEM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=timeout)
         return done.returncode, done.stdout

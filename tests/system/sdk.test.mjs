@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import OpenAI from "openai";
 
-const { HEARTH_BASE_URL: baseURL, HEARTH_API_KEY: apiKey, HEARTH_BROKEN_MODEL: brokenModel } = process.env;
+const { HEARTH_BASE_URL: baseURL, HEARTH_API_KEY: apiKey, HEARTH_BROKEN_MODEL: brokenModel, HEARTH_SLOW_ENGINE: slowEngine, HEARTH_END_OF_TURN: endOfTurn } = process.env;
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 60_000 });
 const messages = [{ role: "user", content: "Tell me a story." }];
 const ask = (more) => client.chat.completions.create({ model: "babble", messages, max_completion_tokens: 8, ...more });
@@ -160,6 +160,17 @@ test("an upstream that dies in mid-stream raises", async () => {
     for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
   }, OpenAI.APIError);
   assert.ok("Hello from the canned upstream.".startsWith(text));
+});
+
+test("an engine that is killed in mid-stream raises, and the next request is served", async () => {
+  const stream = await ask({ model: "slow", stream: true, max_completion_tokens: 3000, logit_bias: { [endOfTurn]: -100 } });
+  let chunks = 0;
+  await assert.rejects(async () => {
+    for await (const chunk of stream) if (++chunks === 5) process.kill(Number(slowEngine), "SIGKILL");
+  }, OpenAI.APIError);
+  assert.ok(chunks >= 5 && chunks < 3000);
+  const patient = new OpenAI({ baseURL, apiKey, maxRetries: 8 });
+  assert.ok((await patient.chat.completions.create({ model: "slow", messages, max_completion_tokens: 2 })).id);
 });
 
 test("a request that is aborted", async () => {

@@ -3,6 +3,7 @@ keys come from the environment."""
 import asyncio
 import json
 import os
+import signal
 import unittest
 
 import openai
@@ -120,6 +121,18 @@ class Sdk(unittest.TestCase):
         self.assertEqual(caught.exception.type, "invalid_request_error")
         with self.assertRaises(openai.InternalServerError):
             self.client.files.list()
+
+    def test_an_engine_that_is_killed_in_mid_stream_raises(self):
+        chunks = 0
+        with self.assertRaises(openai.APIError):
+            for _ in self.ask(model="slow", stream=True, max_completion_tokens=3000,
+                              logit_bias={os.environ["HEARTH_END_OF_TURN"]: -100}):
+                chunks += 1
+                if chunks == 5:
+                    os.kill(int(os.environ["HEARTH_SLOW_ENGINE"]), signal.SIGKILL)
+        self.assertTrue(5 <= chunks < 3000)
+        patient = self.client.with_options(max_retries=8)
+        self.assertTrue(patient.chat.completions.create(model="slow", messages=MESSAGES, max_completion_tokens=2).id)
 
     def test_an_upstream_that_dies_in_mid_stream_raises(self):
         text = ""
