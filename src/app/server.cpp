@@ -65,7 +65,7 @@ class RunningServer {
         keys_(*database_, clock_, ids_),
         chat_completions_(*database_),
         registered_models_(*database_),
-        engines_(runtime_, blocking_, engine_settings(config)),
+        engines_(blocking_, engine_settings(config)),
         models_(configured(config, registered_models_, runtime_), *database_, engines_, blocking_, clock_),
         inference_(models_, engines_, clock_, ids_, metrics_),
         services_{clock_, ids_, keys_, chat_completions_, models_, engines_, inference_},
@@ -128,20 +128,21 @@ class RunningServer {
 
   // The first start of a data directory makes the tenant and shows its keys, this once.
   Task<void> introduce(const std::string& url) {
-    const auto made = co_await store::bootstrap(*database_, clock_, ids_);
+    const std::string model = co_await default_model();
+    co_await store::bootstrap(*database_, clock_, ids_, [&](const store::Bootstrap& made) {
+      const BootstrapFacts facts{.base_url = url,
+                                 .admin_key = made.admin_key,
+                                 .api_key = made.project_key,
+                                 .organization_id = made.organization.str(),
+                                 .project_id = made.project.str(),
+                                 .default_model = model};
+      if (!config_.bootstrap.empty()) write_bootstrap_file(config_.bootstrap, facts);
+      if (welcome_ == Welcome::print) {
+        const bool babbles = model == "hearth-tiny";
+        std::cout << render_welcome(facts, babbles ? Fluency::babbles : Fluency::speaks) << std::flush;
+      }
+    });
     if (!config_.auth.enabled) process_.anonymous = co_await default_project();
-    if (!made) co_return;
-    const BootstrapFacts facts{.base_url = url,
-                               .admin_key = made->admin_key,
-                               .api_key = made->project_key,
-                               .organization_id = made->organization.str(),
-                               .project_id = made->project.str(),
-                               .default_model = co_await default_model()};
-    if (!config_.bootstrap.empty()) write_bootstrap_file(config_.bootstrap, facts);
-    if (welcome_ == Welcome::print) {
-      const bool babbles = facts.default_model == "hearth-tiny";
-      std::cout << render_welcome(facts, babbles ? Fluency::babbles : Fluency::speaks) << std::flush;
-    }
   }
 
   Task<void> handle_signals() {

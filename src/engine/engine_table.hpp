@@ -64,7 +64,7 @@ struct LoadFailure : std::runtime_error {
 };
 
 struct Engines::Impl {
-  Impl(async::Runtime& runtime, async::BlockingPool& blocking, EngineSettings settings);
+  Impl(async::BlockingPool& blocking, EngineSettings settings);
 
   // ---- engines.cpp: callers hold the mutex unless it says otherwise
   std::shared_ptr<Engine> engine_of(const Model& model);

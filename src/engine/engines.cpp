@@ -65,7 +65,7 @@ class EngineLease final : public Lease {
 
 }  // namespace
 
-Engines::Impl::Impl(async::Runtime&, async::BlockingPool& pool, EngineSettings given)
+Engines::Impl::Impl(async::BlockingPool& pool, EngineSettings given)
     : blocking(pool),
       settings(std::move(given)),
       budget(settings.memory_budget > 0 ? settings.memory_budget : default_budget()) {}
@@ -151,8 +151,8 @@ Engines::Impl::Work Engines::Impl::take_work(SteadyTime now) {
   return work;
 }
 
-Engines::Engines(async::Runtime& runtime, async::BlockingPool& blocking, EngineSettings settings)
-    : impl_(std::make_unique<Impl>(runtime, blocking, std::move(settings))) {
+Engines::Engines(async::BlockingPool& blocking, EngineSettings settings)
+    : impl_(std::make_unique<Impl>(blocking, std::move(settings))) {
   if (impl_->settings.run_directory.empty()) return;
   std::filesystem::create_directories(impl_->settings.run_directory);
   ::chmod(impl_->settings.run_directory.c_str(), 0700);

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "async/blocking_pool.hpp"
-#include "async/runtime.hpp"
 #include "engine/backend.hpp"
 #include "engine/model.hpp"
 
@@ -48,7 +47,7 @@ struct EngineStatus {
 // Owned by app/; outlives its leases. Thread: any. Local models load only while run() runs.
 class Engines {
  public:
-  Engines(async::Runtime& runtime, async::BlockingPool& blocking, EngineSettings settings);
+  Engines(async::BlockingPool& blocking, EngineSettings settings);
   ~Engines();
 
   // Waits for the load where one is needed; everyone who asks meanwhile waits for the same one. Throws

@@ -46,7 +46,7 @@ class EnginesTest : public ::testing::Test {
   void with_engines(Body body) {
     async::Runtime runtime(1);
     async::BlockingPool blocking(2);
-    Engines engines(runtime, blocking, settings_);
+    Engines engines(blocking, settings_);
     runtime.run_until_complete([](Engines& table, Body& run) -> Task<void> {
       async::Scope scope(co_await boost::asio::this_coro::executor);
       scope.spawn("engines", table.run());
@@ -144,7 +144,7 @@ TEST_F(EnginesTest, OneLoadServesAllWhoWait) {
 TEST_F(EnginesTest, ServesEveryLoopOfTheRuntime) {
   async::Runtime runtime(3);
   async::BlockingPool blocking(2);
-  Engines engines(runtime, blocking, settings_);
+  Engines engines(blocking, settings_);
   runtime.start();
   std::atomic<int> answered{0};
   std::atomic<int> left{12};
@@ -297,7 +297,7 @@ TEST_F(EnginesTest, WhatCannotBeLoadedSaysSo) {
 TEST_F(EnginesTest, StoppingRefusesNewRequestsAndLetsRunningOnesFinish) {
   async::Runtime runtime(1);
   async::BlockingPool blocking(2);
-  Engines engines(runtime, blocking, settings_);
+  Engines engines(blocking, settings_);
   runtime.run_until_complete([](Engines& table, const Model wanted) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     scope.spawn("engines", table.run());
@@ -316,7 +316,7 @@ TEST_F(EnginesTest, StoppingRefusesNewRequestsAndLetsRunningOnesFinish) {
 TEST(EnginesWithoutProgram, SayThatThereIsNone) {
   async::Runtime runtime(1);
   async::BlockingPool blocking(1);
-  Engines engines(runtime, blocking, {});
+  Engines engines(blocking, {});
   runtime.run_until_complete([](Engines& table) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     scope.spawn("engines", table.run());
