@@ -12,17 +12,15 @@ class Limits(unittest.TestCase):
     def test_connections(self):
         with Hearth(models=upstream_model("up", ["http://127.0.0.1:9/v1"]), engine=False,
                     settings={"server.max_connections": 10}).start(wait="alive") as server:
-            eventually(lambda: server.metric("hearth_connections") <= 1, 5)
-            held = [server.connect(5) for _ in range(10)]
-            for connection in held[:5]:
-                self.assertEqual(connection.request("GET", "/healthz").status, 200)
-            with server.connect(5) as eleventh:
+            held, served = [server.connect(5) for _ in range(15)], 0
+            for connection in held:
                 try:
-                    eleventh.send(eleventh.request_bytes("GET", "/healthz"))
-                    reply = eleventh.read_response()
+                    reply = connection.request("GET", "/healthz")
                 except OSError:
                     reply = None
-                self.assertTrue(reply is None or reply.status == 503)
+                self.assertTrue(reply is None or reply.status in (200, 503))
+                served += reply is not None and reply.status == 200
+            self.assertTrue(8 <= served <= 10, f"{served} of 15 were served")        # the fixture's own may still be open
             for connection in held:
                 connection.close()
 
