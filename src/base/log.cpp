@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -33,7 +34,15 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
+bool is_plain(char c) {
+  return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+}
+
 void append_escaped(std::string& out, std::string_view text) {
+  if (std::ranges::all_of(text, is_plain)) {
+    out.append(text);
+    return;
+  }
   for (char c : text) {
     switch (c) {
       case '"':

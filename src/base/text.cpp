@@ -82,19 +82,20 @@ std::optional<std::string> decode_base64(std::string_view text) {
 
 std::string encode_hex(std::span<const std::byte> bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (std::byte b : bytes) {
-    out.push_back(digits[std::to_integer<unsigned>(b) >> 4]);
-    out.push_back(digits[std::to_integer<unsigned>(b) & 15]);
+  std::string out(bytes.size() * 2, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    out[2 * i] = digits[std::to_integer<unsigned>(bytes[i]) >> 4];
+    out[2 * i + 1] = digits[std::to_integer<unsigned>(bytes[i]) & 15];
   }
   return out;
 }
 
 std::string sha256_hex(std::string_view bytes) {
+  // Looked up once: SHA256() does it for every call, which costs more than a short text's digest.
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::array<std::byte, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, algorithm,
+             nullptr);
   return encode_hex(digest);
 }
 
