@@ -25,6 +25,10 @@ std::optional<json::value> take_store_options(json::object& request) {
   if (json::value* given = request.if_contains(field::metadata)) metadata = std::move(*given);
   request.erase(field::store);
   request.erase(field::metadata);
+  if (!wanted && metadata.is_object() && !metadata.get_object().empty()) {
+    throw ApiError::invalid_request("invalid_value", "'metadata' is only allowed when 'store' is true.",
+                                    std::string(field::metadata));
+  }
   if (!wanted) return std::nullopt;
   return metadata;
 }

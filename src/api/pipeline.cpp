@@ -23,6 +23,8 @@ namespace hearth::api {
 namespace {
 
 constexpr std::string_view json_type = "application/json";
+constexpr std::size_t unannounced_step = 64 * 1024;  // of a chunked body, at first
+constexpr std::size_t read_step = 16 * 1024;
 constexpr std::chrono::milliseconds unwatched_time{50};  // before somebody looks whether the client has left
 
 json::value render_error(const ApiError& error) {
@@ -146,7 +148,7 @@ Task<bool> Pipeline::answer_preflight(Exchange& exchange) {
                          exchange.head.headers.contains("access-control-request-method");
   if (!preflight || settings_.cors_origins.empty()) co_return false;
   net::ResponseHead head = reply_head(exchange, 204, "");
-  head.headers.add("access-control-allow-methods", "GET, POST, DELETE");
+  head.headers.add("access-control-allow-methods", "GET, HEAD, POST, DELETE");
   head.headers.add("access-control-allow-headers",
                    std::string(exchange.head.headers.get("access-control-request-headers")));
   head.headers.add("access-control-max-age", "600");
@@ -191,13 +193,14 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
     if (!is_json(exchange.head.headers.get("content-type")))
       throw ApiError::unsupported_media_type(json_type);
     memory = co_await admit(exchange);
-    text = co_await exchange.body.read_all(operation.body_limit);
+    text = co_await read_body(exchange, *memory);
     auto parsed = json::Document::parse(text);
     if (!parsed) {
       throw ApiError::invalid_request("invalid_json",
                                       "The request body is not valid JSON. " + parsed.error().message);
     }
     document = std::move(*parsed);
+    memory->shrink_to(text.size() * operation.memory_factor);
     text = {};
     if (auto violation = contract::validate(operation.body, document->root(), contract::Strictness::request,
                                             &exchange.ignored)) {
@@ -220,10 +223,13 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
 
 Task<async::Semaphore::Permit> Pipeline::admit(const Exchange& exchange) {
   const std::size_t limit = exchange.operation->body_limit;
-  const std::size_t announced = exchange.head.content_length.value_or(limit);
+  const std::size_t announced = exchange.head.content_length.value_or(std::min(limit, unannounced_step));
   if (announced > limit) throw ApiError::payload_too_large(limit);
-  const std::size_t cost =
-      std::min(settings_.body_memory, announced * (exchange.operation->memory_factor + 1));
+  co_return co_await reserve(*exchange.operation, announced);
+}
+
+Task<async::Semaphore::Permit> Pipeline::reserve(const contract::Operation& operation, std::size_t bytes) {
+  const std::size_t cost = std::min(settings_.body_memory, bytes * (operation.memory_factor + 1));
   auto permit = co_await body_memory_.acquire(cost, settings_.admission_patience);
   if (!permit) {
     throw ApiError::unavailable("overloaded",
@@ -231,6 +237,27 @@ Task<async::Semaphore::Permit> Pipeline::admit(const Exchange& exchange) {
         .with_retry_after(std::chrono::seconds(1));
   }
   co_return std::move(*permit);
+}
+
+Task<std::string> Pipeline::read_body(Exchange& exchange, async::Semaphore::Permit& memory) {
+  const contract::Operation& operation = *exchange.operation;
+  if (exchange.head.content_length) co_return co_await exchange.body.read_all(operation.body_limit);
+  // A chunked body takes memory as it comes, so that a slow sender does not hold what it may never use.
+  std::string text;
+  std::size_t reserved = std::min(operation.body_limit, unannounced_step);
+  while (true) {
+    if (text.size() >= operation.body_limit + 1) throw ApiError::payload_too_large(operation.body_limit);
+    if (text.size() == reserved) {
+      const std::size_t step = std::min(reserved, operation.body_limit + 1 - reserved);
+      memory.absorb(co_await reserve(operation, step));
+      reserved += step;
+    }
+    const std::size_t used = text.size();
+    text.resize(std::min(reserved, used + read_step));
+    const std::size_t got = co_await exchange.body.read_some(std::span(text).subspan(used));
+    text.resize(used + got);
+    if (got == 0) co_return text;
+  }
 }
 
 net::ResponseHead Pipeline::reply_head(const Exchange& exchange, int status,
@@ -252,7 +279,10 @@ net::ResponseHead Pipeline::reply_head(const Exchange& exchange, int status,
     const bool any = std::ranges::find(settings_.cors_origins, "*") != settings_.cors_origins.end();
     if (any || std::ranges::find(settings_.cors_origins, origin) != settings_.cors_origins.end()) {
       head.headers.add("access-control-allow-origin", any ? "*" : std::string(origin));
-      head.headers.add("access-control-expose-headers", "x-request-id, x-hearth-ignored, retry-after");
+      head.headers.add(
+          "access-control-expose-headers",
+          "x-request-id, x-hearth-ignored, openai-processing-ms, openai-version, openai-organization, "
+          "retry-after, retry-after-ms, x-should-retry");
       if (!any) head.headers.add("vary", "origin");
     }
   }
@@ -344,6 +374,8 @@ Task<void> Pipeline::send_error(Exchange& exchange, const ApiError& error) {
   net::ResponseHead head = reply_head(exchange, error.status(), json_type);
   if (!exchange.allow.empty()) head.headers.add("allow", exchange.allow);
   if (error.status() == 401) head.headers.add("www-authenticate", "Bearer");
+  // SDKs repeat every 5xx unless told that it is in vain.
+  if (error.status() == 501) head.headers.add("x-should-retry", "false");
   if (error.retry_after()) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*error.retry_after()).count();
     head.headers.add("retry-after", fmt::format("{}", seconds));

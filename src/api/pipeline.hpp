@@ -63,6 +63,9 @@ class Pipeline final : public net::RequestHandler {
   Task<bool> answer_preflight(Exchange& exchange);
   Task<void> answer_operation(Exchange& exchange);
   Task<async::Semaphore::Permit> admit(const Exchange& exchange);
+  // Memory for that many bytes of body and what becomes of them; ApiError 503 when it cannot be had in time.
+  Task<async::Semaphore::Permit> reserve(const contract::Operation& operation, std::size_t bytes);
+  Task<std::string> read_body(Exchange& exchange, async::Semaphore::Permit& memory);
   Task<void> send_reply(Exchange& exchange, contract::Reply reply);
   Task<void> send_events(Exchange& exchange, net::ResponseHead head, contract::EventProducer producer);
   Task<void> send_error(Exchange& exchange, const ApiError& error);

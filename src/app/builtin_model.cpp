@@ -15,7 +15,7 @@ std::optional<engine::Model> find_builtin_model() {
   // Every operation on models can be tried with it, embeddings too: vectors without meaning, in the right
   // shape.
   model.capabilities = {engine::Capability::chat, engine::Capability::completion, engine::Capability::tools,
-                        engine::Capability::embedding};
+                        engine::Capability::infill, engine::Capability::embedding};
   model.backend = engine::LlamaSpec{.file = file.string()};
   return model;
 }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
 #include "async/deadline.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
@@ -41,8 +44,11 @@ Task<void> watch_readiness(api::ProcessState& process, domain::ModelDirectory& d
       const engine::CallContext call{"readiness", clock.steady_now() + probe_time};
       auto lease = co_await engines.acquire(*model, call);
       co_await lease->backend().probe(call);
-    } catch (const ApiError& error) {
-      cause = error.message();
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == boost::asio::error::operation_aborted) throw;
+      cause = error.what();
+    } catch (const std::exception& error) {
+      cause = error.what();
     }
     if (!cause.empty()) {
       log::warn("not ready", {{"cause", cause}});

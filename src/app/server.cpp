@@ -96,10 +96,12 @@ class RunningServer {
   Task<void> serve(std::string url, int& status) {
     co_await models_.reload();
     co_await introduce(url);
+    std::string probed = co_await default_model();
+    // From here on nothing may throw past the scope.
     scope_.spawn("signals", handle_signals());
     scope_.spawn("engines", engines_.run());
     scope_.spawn("key uses", keys_.record_uses());
-    scope_.spawn("readiness", watch_readiness(process_, models_, engines_, co_await default_model(), clock_));
+    scope_.spawn("readiness", watch_readiness(process_, models_, engines_, std::move(probed), clock_));
     try {
       co_await server_.serve();
     } catch (const std::exception& error) {

@@ -203,6 +203,24 @@ TEST(Semaphore, WaitsInOrderAndGivesUp) {
   }(semaphore));
 }
 
+TEST(Semaphore, PermitsShrinkAndGrow) {
+  Semaphore semaphore(10);
+  auto permit = semaphore.try_acquire(8);
+  ASSERT_TRUE(permit.has_value());
+  permit->shrink_to(3);
+  EXPECT_EQ(semaphore.available(), 7u);
+  permit->shrink_to(5);  // never grows by itself
+  EXPECT_EQ(permit->count(), 3u);
+  auto more = semaphore.try_acquire(4);
+  ASSERT_TRUE(more.has_value());
+  permit->absorb(std::move(*more));
+  more.reset();
+  EXPECT_EQ(permit->count(), 7u);
+  EXPECT_EQ(semaphore.available(), 3u);
+  permit.reset();
+  EXPECT_EQ(semaphore.available(), 10u);
+}
+
 TEST(Semaphore, AcrossThreads) {
   Runtime runtime(3);
   Semaphore semaphore(2);

@@ -2,6 +2,7 @@
 
 #include <list>
 #include <mutex>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
@@ -52,6 +53,16 @@ Semaphore::Permit& Semaphore::Permit::operator=(Permit&& other) noexcept {
 
 Semaphore::Permit::~Permit() {
   if (state_ && count_ > 0) state_->release(count_);
+}
+
+void Semaphore::Permit::shrink_to(std::size_t count) {
+  if (!state_ || count >= count_) return;
+  state_->release(std::exchange(count_, count) - count);
+}
+
+void Semaphore::Permit::absorb(Permit other) {
+  if (!state_) state_ = other.state_;
+  count_ += std::exchange(other.count_, 0);
 }
 
 Semaphore::Semaphore(std::size_t capacity) : state_(std::make_shared<State>()) {

@@ -23,6 +23,10 @@ class Semaphore {
     Permit& operator=(Permit&& other) noexcept;
     ~Permit();
     std::size_t count() const { return count_; }
+    // Gives back what is held beyond `count`.
+    void shrink_to(std::size_t count);
+    // Takes over what `other` holds, of the same semaphore.
+    void absorb(Permit other);
 
    private:
     friend class Semaphore;

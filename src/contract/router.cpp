@@ -29,6 +29,11 @@ struct Search {
     if (node.param_child == no_node || segment.empty()) return nullptr;
     raw_values.push_back(segment);
     if (const RouteNode* found = find(node.param_child, path.substr(end), depth + 1)) return found;
+    const RouteNode& parameter = tables.routes[node.param_child];
+    if (parameter.takes_rest && !path.ends_with('/')) {
+      raw_values.back() = path.substr(1);
+      return &parameter;
+    }
     raw_values.pop_back();
     return nullptr;
   }

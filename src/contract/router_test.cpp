@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "contract/fixture.hpp"
@@ -73,6 +74,16 @@ TEST(Router, LeadsToEveryOperationOfTheApi) {
     EXPECT_EQ(std::get<Route>(result).path_values.size(), wanted.path_names.size());
     EXPECT_EQ(&operation(wanted.id), &wanted);
   }
+}
+
+TEST(Router, AModelsNameMayHoldSlashes) {
+  for (std::string_view name : {"tiny", "org/tiny", "org/team/tiny"}) {
+    const RouteResult result = route("GET", fmt::format("/v1/models/{}", name));
+    ASSERT_TRUE(std::holds_alternative<Route>(result)) << name;
+    EXPECT_THAT(std::get<Route>(result).path_values, ElementsAre(name));
+  }
+  EXPECT_TRUE(std::holds_alternative<RouteNotFound>(route("GET", "/v1/models/")));
+  EXPECT_TRUE(std::holds_alternative<RouteNotFound>(route("GET", "/v1/models/a/")));
 }
 
 TEST(Operation, TellsWhatTheContractSays) {

@@ -116,6 +116,7 @@ struct RouteNode {
   std::uint16_t param_child;  // the node for a {parameter}, or no_node
   std::uint16_t first_method;
   std::uint16_t method_count;
+  bool takes_rest;  // its {parameter} spans the slashes that no longer route matches
 };
 struct RouteChild {
   std::string_view text;

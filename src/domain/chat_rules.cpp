@@ -85,9 +85,13 @@ void check_names(const json::object& request, std::string_view list, std::string
          fmt::format("{}{}.name", choice, is_tool ? ".function" : ""));
 }
 
-void check_tools(const json::object& request) {
+void check_tools(const json::object& request, const engine::Model& model) {
   const bool tools = !json::is_absent_or_null(request, field::tools);
   const bool functions = !json::is_absent_or_null(request, field::functions);
+  if ((tools || functions) && !model.capabilities.contains(engine::Capability::tools)) {
+    throw ApiError::unsupported_parameter(fmt::format("The model '{}' cannot call tools.", model.id),
+                                          std::string(tools ? field::tools : field::functions));
+  }
   if (tools && functions) refuse("Use either 'tools' or the older 'functions', not both.", "functions");
   if (tools) check_names(request, field::tools, field::tool_choice);
   if (functions) check_names(request, field::functions, field::function_call);
@@ -116,13 +120,19 @@ void check_chat_request(const json::object& request, const engine::Model& model)
       !json::is_absent_or_null(request, field::max_completion_tokens)) {
     refuse("Set either 'max_completion_tokens' or the older 'max_tokens', not both.", "max_tokens");
   }
-  check_tools(request);
+  check_tools(request, model);
   const json::array& messages = *json::find_array(request, field::messages);
   check_messages(messages);
   check_content_parts(messages, model);
 }
 
-void check_completion_request(const json::object& request) {
+void check_completion_request(const json::object& request, const engine::Model& model) {
+  if (!json::find_string(request, field::suffix).value_or("").empty() &&
+      !model.capabilities.contains(engine::Capability::infill)) {
+    throw ApiError::unsupported_parameter(
+        fmt::format("The model '{}' cannot fill a gap before a suffix.", model.id),
+        std::string(field::suffix));
+  }
   check_stream_options(request);
   const auto n = json::find_integer(request, field::n).value_or(1);
   const auto best_of = json::find_integer(request, field::best_of);

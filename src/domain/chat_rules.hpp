@@ -8,6 +8,6 @@
 namespace hearth::domain {
 
 void check_chat_request(const json::object& request, const engine::Model& model);
-void check_completion_request(const json::object& request);
+void check_completion_request(const json::object& request, const engine::Model& model);
 
 }  // namespace hearth::domain

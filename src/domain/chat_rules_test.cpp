@@ -10,7 +10,7 @@ namespace {
 engine::Model text_model() {
   engine::Model model;
   model.id = "m";
-  model.capabilities = {engine::Capability::chat};
+  model.capabilities = {engine::Capability::chat, engine::Capability::tools};
   return model;
 }
 
@@ -73,9 +73,25 @@ TEST(ChatRules, PartsThatTheModelCannotTake) {
   EXPECT_EQ(refused(image, sees), "");
 }
 
+TEST(ChatRules, WhatTheModelCannotDo) {
+  engine::Model plain;
+  plain.id = "plain";
+  plain.capabilities = {engine::Capability::chat, engine::Capability::completion};
+  EXPECT_EQ(
+      refused(
+          R"({"messages":[{"role":"user","content":"u"}],"tools":[{"type":"function","function":{"name":"f"}}]})",
+          plain),
+      "tools");
+  EXPECT_EQ(refused(R"({"messages":[{"role":"user","content":"u"}],"functions":[{"name":"f"}]})", plain),
+            "functions");
+  EXPECT_THROW(check_completion_request(json::parse(R"({"suffix":"x"})")->get_object(), plain), ApiError);
+  plain.capabilities.insert(engine::Capability::infill);
+  EXPECT_NO_THROW(check_completion_request(json::parse(R"({"suffix":"x"})")->get_object(), plain));
+}
+
 TEST(ChatRules, BestOf) {
   const auto check = [](std::string_view request) {
-    check_completion_request(json::parse(request)->get_object());
+    check_completion_request(json::parse(request)->get_object(), text_model());
   };
   EXPECT_NO_THROW(check(R"({"n":2,"best_of":3})"));
   EXPECT_NO_THROW(check(R"({"n":2})"));

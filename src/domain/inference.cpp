@@ -140,7 +140,7 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::objec
 Task<json::object> Inference::complete(const json::object& request, const ProjectId& project,
                                        const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::completion);
-  check_completion_request(request);
+  check_completion_request(request, *target.model);
   auto lease = co_await engines_.acquire(*target.model, call);
   auto made = stamp("cmpl-", "text_completion", target, request);
   co_return finish(co_await lease->backend().complete(request, call), made);
@@ -150,7 +150,7 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::o
                                                                    const ProjectId& project,
                                                                    const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::completion);
-  check_completion_request(request);
+  check_completion_request(request, *target.model);
   auto lease = co_await engines_.acquire(*target.model, call);
   auto chunks = co_await lease->backend().stream_complete(request, call);
   co_return std::make_unique<GenerationStream>(std::move(lease), std::move(chunks),

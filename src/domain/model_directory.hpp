@@ -4,11 +4,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "async/blocking_pool.hpp"
+#include "async/semaphore.hpp"
 #include "base/clock.hpp"
 #include "db/database.hpp"
 #include "engine/catalogue.hpp"
@@ -23,6 +25,10 @@ struct ConfiguredModels {
   std::vector<engine::Alias> aliases;
 };
 
+// Those of `candidates` that lead to a model, the first of each name and none that has a model's name; pure.
+std::vector<engine::Alias> resolvable_aliases(const std::vector<engine::Model>& models,
+                                              std::vector<engine::Alias> candidates);
+
 // Other processes may add models to the same store: the snapshot is re-read when the database changed, at
 // most every `staleness`; what this process changes is visible at once. Thread: any.
 class ModelDirectory {
@@ -33,8 +39,9 @@ class ModelDirectory {
                  async::BlockingPool& blocking, const Clock& clock);
 
   Task<std::shared_ptr<const engine::CatalogueSnapshot>> current();
-  // Reads the store now. A registered model that cannot be used (its file is gone, its name is taken by the
-  // configuration) is left out and logged.
+  // Reads the store now. What cannot be used (a model whose file is gone or whose name the configuration
+  // took, an alias that leads nowhere) is left out and logged once. One reload at a time: an older reading
+  // never replaces a newer.
   Task<void> reload();
   // Deletes a registered model and stops its engine.
   Task<void> remove(const engine::Model& model);
@@ -47,6 +54,12 @@ class ModelDirectory {
   async::BlockingPool& blocking_;
   const Clock& clock_;
   engine::Catalogue catalogue_;
+  async::Semaphore reloading_{1};
+  // Of the last reload; held by whoever reloads.
+  std::vector<store::ModelRecord> records_;
+  std::vector<store::ModelAlias> registered_aliases_;
+  std::set<std::string> complaints_;
+  bool loaded_ = false;
   std::atomic<std::uint64_t> seen_token_{0};
   std::atomic<SteadyTime::rep> checked_{0};
 };

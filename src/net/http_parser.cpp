@@ -114,7 +114,9 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
     version = http_version;
     request.method.assign(method.data(), method.size());
     auto form = origin_form(request.method, std::string_view(target.data(), target.size()));
-    if (form) {
+    // Beyond ASCII a target is no URI; it would also stand raw in messages and logs.
+    const auto is_plain = [](char c) { return c > 0x20 && c < 0x7F; };
+    if (form && std::ranges::all_of(*form, is_plain)) {
       request.target = std::move(*form);
     } else {
       refuse("The request target must be a path.");

@@ -36,9 +36,13 @@ std::optional<Bootstrap> create(db::Connection& connection, const Clock& clock, 
 
 }  // namespace
 
-Task<std::optional<Bootstrap>> bootstrap(db::Database& database, const Clock& clock, IdSource& ids) {
-  co_return co_await database.write(
-      [&clock, &ids](db::Connection& connection) { return create(connection, clock, ids); });
+Task<std::optional<Bootstrap>> bootstrap(db::Database& database, const Clock& clock, IdSource& ids,
+                                         KeyHandover hand_over) {
+  co_return co_await database.write([&clock, &ids, &hand_over](db::Connection& connection) {
+    auto made = create(connection, clock, ids);
+    if (made && hand_over) hand_over(*made);
+    return made;
+  });
 }
 
 }  // namespace hearth::store

@@ -22,6 +22,7 @@ struct ModelRecord {
   ModelOrigin origin = ModelOrigin::registered;
   std::string spec;  // JSON, written and read by the catalogue
   UnixSeconds created_at = 0;
+  bool operator==(const ModelRecord&) const = default;
 };
 
 struct ModelAlias {

@@ -165,7 +165,7 @@ def route_arrays(contract, tables):
     nodes, children, methods = [], [], []
     for node in tables.routes.nodes:
         nodes.append(f"{{{len(children)}, {len(node['children'])}, {node['param'] or NO_NODE}, {len(methods)}, "
-                     f"{len(node['methods'])}}}")
+                     f"{len(node['methods'])}, {str(node['rest']).lower()}}}")
         children += [f"{{{_view(text)}, {child}}}" for text, child in sorted(node["children"].items())]
         methods += [f"{{{_view(method)}, OperationId{{{numbers[name]}}}}}" for method, name in sorted(node["methods"])]
     text = (_array("RouteNode", "routes", nodes) + "\n" + _array("RouteChild", "route_children", children) + "\n"

@@ -68,6 +68,7 @@ class Operation:
     auth: str = ""
     planned: bool = False
     deprecated: bool = False
+    takes_rest: bool = False     # the last {parameter} spans slashes
     path_fields: list = field(default_factory=list)
     query_fields: list = field(default_factory=list)
     body_kind: str = "none"      # none, json, multipart

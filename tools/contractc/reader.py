@@ -224,7 +224,8 @@ class _Reader:
             self.problems.add(entry.at("http"), f"'http' of {name} must be METHOD /path")
             return
         self._operation_places[name] = entry.at("op")
-        operation = Operation(name, group, method, path, entry.at("op"))
+        operation = Operation(name, group, method, path.removesuffix("+}") + "}" if path.endswith("+}") else path, entry.at("op"))
+        operation.takes_rest = path.endswith("+}")
         operation.summary = entry.get("summary") or ""
         if not operation.summary:
             self.problems.add(entry.where, f"{name} has no 'summary'")

@@ -18,10 +18,11 @@ class RouteTree:
                         current["children"][segment] = self._grow()
                     current = self.nodes[current["children"][segment]]
             current["methods"].append((operation.method, operation.name))
+            current["rest"] = current["rest"] or operation.takes_rest
 
     @staticmethod
     def _new():
-        return {"children": {}, "param": 0, "methods": []}
+        return {"children": {}, "param": 0, "methods": [], "rest": False}
 
     def _grow(self):
         self.nodes.append(self._new())

@@ -13,7 +13,9 @@ import subprocess
 from tree import Verdict
 
 LOG = "build/asan/.ninja_log"
-NOTE, SUSPECT, LIMIT = 10.0, 30.0, 20.0  # seconds: wall, wall, processor
+# Seconds: wall, wall, processor. The last is generous: with the sanitizers, on a loaded machine, an object that takes 10 s
+# of a quiet one was seen to take more than twice as much.
+NOTE, SUSPECT, LIMIT = 10.0, 45.0, 40.0
 MOST = 4                                 # suspects compiled again
 EXEMPT = re.compile(r"hearth_net|/asio\.cpp|cmake_pch|_test\.cpp|^tests/|^bench/|fuzz")
 
