@@ -2,6 +2,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,12 @@ SYSTEM = paths.TESTS / "system"
 OLDEST_NODE = 22                                    # what the pinned `openai` package asks for
 
 
+NO_NETWORK = re.compile(r"NewConnectionError|ConnectTimeout|ConnectionError|Name or service not known|Temporary failure in name resolution"
+                        r"|Network is unreachable|ProxyError|Read timed out|SSLError|ConnectionReset")
+
+
 class Unreachable(Exception):
-    """A registry does not answer here."""
+    """PyPI does not answer here: the one registry that tests may do without."""
 
 
 def _digest(*files):
@@ -29,7 +34,7 @@ def _npm_ci(folder):
         done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder,
                               capture_output=True, text=True)
         if done.returncode:
-            raise Unreachable(f"npm: {done.stderr.strip()[-400:]}")
+            raise RuntimeError(f"npm ci in {folder.name}: {done.stderr.strip()[-400:]}")
         stamp.write_text(digest)
     return folder / "node_modules"
 
@@ -71,7 +76,9 @@ def python_with_sdk():
                         [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "-r", requirements]):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                raise Unreachable(f"{command[0]}: {(done.stderr or done.stdout).strip()[-400:]}")
+                said = done.stderr + done.stdout
+                kind = Unreachable if NO_NETWORK.search(said) else RuntimeError
+                raise kind(f"{command[0]}: {said.strip()[-400:]}")
         (home / "complete").touch()
     return program
 
