@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <gmock/gmock.h>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "async/deadline.hpp"
 #include "async/runtime.hpp"
 #include "base/api_error.hpp"
+#include "base/text.hpp"
 #include "contract/schemas.hpp"
 #include "contract/validator.hpp"
 #include "engine/child_process.hpp"
@@ -303,6 +305,33 @@ TEST_F(LlamaBackendTest, HoldsToTheSchema) {
   const json::object any = chat(
       R"({"messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"},"temperature":0})");
   EXPECT_FALSE(object(json::view(any.at("choices").at(0).at("message").at("content").get_string())).empty());
+}
+
+// What check_strict_schema() takes is what the engine keeps.
+TEST_F(LlamaBackendTest, KeepsEveryRuleOfAStrictSchema) {
+  const json::object reply =
+      chat(R"({"messages":[{"role":"user","content":"hi"}],"n":4,"seed":3,"max_tokens":400,
+      "response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{"type":"object",
+      "properties":{"code":{"type":"string","pattern":"^[A-Z]{2}\\.(?:[0-9]{3}|none)$"},
+      "day":{"type":"string","format":"date"},"name":{"type":"string","minLength":2,"maxLength":4},
+      "big":{"type":"integer","minimum":100,"maximum":2000},"low":{"type":"integer","minimum":-20,"maximum":-11},
+      "list":{"type":"array","items":{"$ref":"#/$defs/kind"},"minItems":2,"maxItems":3}},
+      "required":["code","day","name","big","low","list"],"additionalProperties":false,
+      "$defs":{"kind":{"anyOf":[{"const":"x"},{"type":"null"}]}}}}}})");
+  for (const json::value& choice : reply.at("choices").get_array()) {
+    const json::object answer = object(json::view(choice.at("message").at("content").get_string()));
+    EXPECT_THAT(std::string(answer.at("code").as_string()),
+                testing::MatchesRegex("[A-Z][A-Z]\\.([0-9][0-9][0-9]|none)"));
+    EXPECT_EQ(answer.at("day").as_string().size(), 10u);
+    const std::size_t length = text::count_code_points(json::view(answer.at("name").as_string()));
+    EXPECT_TRUE(length >= 2 && length <= 4) << length;
+    EXPECT_TRUE(answer.at("big").as_int64() >= 100 && answer.at("big").as_int64() <= 2000);
+    EXPECT_TRUE(answer.at("low").as_int64() >= -20 && answer.at("low").as_int64() <= -11);
+    const json::array& list = answer.at("list").as_array();
+    EXPECT_TRUE(list.size() == 2 || list.size() == 3);
+    for (const json::value& item : list)
+      EXPECT_TRUE(item.is_null() || item == "x");
+  }
 }
 
 TEST_F(LlamaBackendTest, SaysWhatIsWrong) {

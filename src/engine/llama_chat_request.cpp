@@ -194,6 +194,15 @@ json::object render_function(const json::object& function) {
   return out;
 }
 
+void check_parameters(const json::object& function, const json::object& parameters,
+                      const std::string& where) {
+  if (json::find_bool(function, field::strict).value_or(false)) {
+    check_strict_schema(parameters, where);
+  } else {
+    check_loose_schema(parameters, where);  // the model reads all of it; only its size can be too much
+  }
+}
+
 void plan_tools(ChatPlan& plan, const json::object& request, const Traits& traits) {
   const bool older = has(request, field::functions);
   const std::string_view list_name = older ? field::functions : field::tools;
@@ -222,9 +231,10 @@ void plan_tools(ChatPlan& plan, const json::object& request, const Traits& trait
   for (const json::value& entry : *list) {
     const json::object& object = entry.get_object();
     const json::object& function = older ? object : *json::find_object(object, field::function);
-    if (json::find_bool(function, field::strict).value_or(false) && has(function, field::parameters)) {
-      check_strict_schema(*json::find_object(function, field::parameters),
-                          fmt::format("tools[{}].function.parameters", at));
+    if (const json::object* parameters = json::find_object(function, field::parameters)) {
+      check_parameters(function, *parameters,
+                       older ? fmt::format("functions[{}].parameters", at)
+                             : fmt::format("tools[{}].function.parameters", at));
     }
     ++at;
     json::object rendered = render_function(function);
@@ -256,12 +266,28 @@ void plan_format(ChatPlan& plan, const json::object& request) {
     const json::object& wrapper = *json::find_object(*format, field::json_schema);
     const json::object* schema = json::find_object(wrapper, field::schema);
     const bool strict = json::find_bool(wrapper, field::strict).value_or(false);
-    if (schema && strict) check_strict_schema(*schema, "response_format.json_schema.schema");
+    if (schema && strict) {
+      check_strict_schema(*schema, "response_format.json_schema.schema");
+    } else if (schema) {
+      for (std::string& path : check_loose_schema(*schema, "response_format.json_schema.schema"))
+        plan.ignored.push_back(std::move(path));
+    }
+    // The server shows the model neither the schema nor what is said about it.
+    if (has(wrapper, field::description))
+      plan.ignored.emplace_back("response_format.json_schema.description");
     json::object inner;
     inner[field::schema] = schema ? json::value(*schema) : json::value(json::object());
     out[field::json_schema] = std::move(inner);
   }
   plan.body[field::response_format] = std::move(out);
+}
+
+void note_without_effect(ChatPlan& plan, const json::object& request) {
+  if (plan.logprobs && plan.rule == CallRule::forced) {
+    plan.ignored.emplace_back(field::logprobs);  // a forced call has no text
+  }
+  const std::string_view tier = json::find_string(request, field::service_tier).value_or("auto");
+  if (tier != "auto" && tier != "default") plan.ignored.emplace_back(field::service_tier);
 }
 
 }  // namespace
@@ -275,8 +301,8 @@ ChatPlan plan_chat(const json::object& request, const Traits& traits) {
   if (json::find_bool(request, field::logprobs).value_or(false)) {
     plan.logprobs = json::find_integer(request, field::top_logprobs).value_or(0);
   }
-  plan.max_tokens = json::find_integer(request, field::max_completion_tokens);
-  if (!plan.max_tokens) plan.max_tokens = json::find_integer(request, field::max_tokens);
+  plan.max_tokens = read_max_tokens(request, field::max_completion_tokens, traits);
+  if (!plan.max_tokens) plan.max_tokens = read_max_tokens(request, field::max_tokens, traits);
   plan.body[field::messages] =
       MessageRenderer(traits, plan.images, plan.ignored).render(*json::find_array(request, field::messages));
   if (traits.has_effort) {
@@ -285,6 +311,7 @@ ChatPlan plan_chat(const json::object& request, const Traits& traits) {
   }
   plan_format(plan, request);
   plan_tools(plan, request, traits);
+  note_without_effect(plan, request);
   return plan;
 }
 

@@ -12,6 +12,7 @@ namespace {
 namespace field = contract::field;
 
 constexpr double forcing_bias = 1e9;
+constexpr std::int64_t default_max_tokens = 16;
 
 std::vector<json::value> read_prompts(const json::object& request) {
   const json::value* prompt = json::find(request, field::prompt);
@@ -75,7 +76,7 @@ CompletionPlan plan_completion(const json::object& request, const Traits& traits
   plan.best_of =
       std::max(plan.n, static_cast<std::size_t>(json::find_integer(request, field::best_of).value_or(1)));
   plan.logprobs = json::find_integer(request, field::logprobs);
-  plan.max_tokens = json::find_integer(request, field::max_tokens).value_or(16);
+  plan.max_tokens = read_max_tokens(request, field::max_tokens, traits).value_or(default_max_tokens);
   if (json::find_bool(request, field::echo).value_or(false)) {
     plan.echo = plan.logprobs ? Echo::text_and_logprobs : Echo::text;
   }

@@ -31,7 +31,7 @@ struct CompletionPlan {
   TopCount logprobs;
   Echo echo = Echo::without;
   std::optional<std::string> suffix;
-  std::int64_t max_tokens = 16;
+  std::int64_t max_tokens = 0;
   std::string fresh_document;  // the prompt where there is none
 
   std::size_t calls() const { return prompts.size() * best_of; }

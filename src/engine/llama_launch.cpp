@@ -58,8 +58,9 @@ ChildSpec make_child_spec(const LlamaLaunch& launch) {
                    // Spinning threads of several engines, or of more threads than cores, slow each other down
                    // many times over.
                    .environment = {{"OMP_WAIT_POLICY", "passive"}, {"OMP_NUM_THREADS", threads}},
-                   // Secrets of ours, and what would change its flags behind our back.
-                   .withheld = {"HEARTH_", "HF_TOKEN", "LLAMA_"},
+                   // Secrets, which it needs none of, and what would change its flags behind our back.
+                   .withheld = {"HEARTH_", "OPENAI_", "AZURE_", "ANTHROPIC_", "AWS_", "GOOGLE_", "HF_",
+                                "HUGGING", "GITHUB_", "LLAMA_"},
                    .log_file = launch.log_file};
 }
 

@@ -33,14 +33,20 @@ void check_bias(const json::object& bias, const Traits& traits) {
 
 json::array render_stop(const json::value& stop) {
   json::array out;
-  const auto add = [&out](const json::value& text) {
-    if (text.is_string() && !text.get_string().empty()) out.emplace_back(text.get_string());
+  const auto add = [&out](const json::value& text, std::string where) {
+    if (text.get_string().empty()) {
+      throw ApiError::invalid_request("invalid_value", fmt::format("'{}' must not be an empty text.", where),
+                                      where);
+    }
+    out.emplace_back(text.get_string());
   };
-  if (stop.is_array()) {
-    for (const json::value& text : stop.get_array())
-      add(text);
-  } else {
-    add(stop);
+  if (stop.is_string()) {
+    add(stop, std::string(field::stop));
+    return out;
+  }
+  for (std::size_t i = 0; i < stop.get_array().size(); ++i) {
+    const json::value& text = stop.get_array()[i];
+    if (!text.is_null()) add(text, fmt::format("{}[{}]", field::stop, i));
   }
   return out;
 }

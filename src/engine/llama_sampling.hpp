@@ -16,7 +16,7 @@ struct Sampling {
 };
 
 // The server's own defaults (top_k 40, top_p 0.95, temperature 0.8, …) are always overridden by the API's.
-// Throws ApiError for a logit_bias that names no token.
+// Throws ApiError for a logit_bias that names no token, and for an empty stop sequence.
 Sampling plan_sampling(const json::object& request, const Traits& traits);
 // A call's body to begin with: the parameters, and a seed of its own for each choice.
 json::object sampling_body(const Sampling& sampling, std::size_t choice);

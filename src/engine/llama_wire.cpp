@@ -1,5 +1,8 @@
 #include "engine/llama_wire.hpp"
 
+#include <fmt/format.h>
+
+#include "base/api_error.hpp"
 #include "contract/fields.hpp"
 
 namespace hearth::engine::llama {
@@ -36,6 +39,19 @@ Traits read_traits(std::string model, const json::object& props, const json::obj
     }
   }
   return traits;
+}
+
+std::optional<std::int64_t> read_max_tokens(const json::object& request, std::string_view name,
+                                            const Traits& traits) {
+  const auto wanted = json::find_integer(request, name);
+  if (wanted && *wanted > traits.context) {
+    throw ApiError::invalid_request(
+        "invalid_value",
+        fmt::format("'{}' is too large: {}. The model '{}' has a context of {} tokens.", name, *wanted,
+                    traits.model, traits.context),
+        std::string(name));
+  }
+  return wanted;
 }
 
 Usage read_usage(const json::object& reply) {

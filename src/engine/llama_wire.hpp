@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -65,6 +66,11 @@ struct Usage {
 // `usage` of an API-shaped reply, or the counts of a raw completion.
 Usage read_usage(const json::object& reply);
 json::object render_usage(const Usage& usage);
+
+// The tokens that `request` allows an answer to have, from its member `name`. Throws ApiError (400) for more
+// than the model's context holds.
+std::optional<std::int64_t> read_max_tokens(const json::object& request, std::string_view name,
+                                            const Traits& traits);
 
 // True for a member that is there and not null.
 bool has(const json::object& object, std::string_view name);
