@@ -110,6 +110,7 @@ class ReplyReader {
 struct Connection {
   int socket = -1;
   int done = 0;
+  int replies = 0;  // on this socket
   bool is_busy = false;
   bool has_first = false;
   SteadyClock::time_point began;
@@ -191,6 +192,7 @@ class Client {
       std::perror("load_client: connect");
       std::exit(1);
     }
+    connection.replies = 0;
     const int on = 1;
     ::setsockopt(connection.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     epoll_event wanted{};
@@ -236,15 +238,21 @@ class Client {
     }
   }
 
+  // The server closed: between two requests, before it saw one that came on a kept connection, or in the
+  // middle.
   void lose(Connection& connection, const char* reason) {
-    if (connection.is_busy) {
-      ++failures_[reason];
-      --running_;
-      connection.is_busy = false;
-    }
-    ++connection.done;
+    const bool was_kept = connection.replies > 0 && connection.reply.raw().empty();
     ::close(connection.socket);
     connect(connection);
+    if (!connection.is_busy) return;
+    connection.is_busy = false;
+    --running_;
+    if (was_kept) {
+      begun_ -= 1;
+      return begin(connection, connection.began);
+    }
+    ++failures_[reason];
+    ++connection.done;
     idle(connection);
   }
 
@@ -286,6 +294,7 @@ class Client {
     }
     connection.is_busy = false;
     ++connection.done;
+    ++connection.replies;
     --running_;
     idle(connection);
   }
