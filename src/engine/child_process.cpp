@@ -9,11 +9,13 @@
 #include <expected>
 #include <fcntl.h>
 #include <future>
+#include <linux/close_range.h>
 #include <mutex>
 #include <signal.h>
 #include <stdexcept>
 #include <string_view>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -86,6 +88,17 @@ struct Pipe {
   }
 };
 
+// Runs in the forked child. What we have open (clients' connections among it) ends with the exec: a socket
+// that lived on in an engine would never be seen to close by its peer.
+void keep_only_standard_streams() {
+  if (::syscall(SYS_close_range, STDERR_FILENO + 1U, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+  constexpr rlim_t most = 1U << 20U;  // an old kernel may allow a billion: that would take minutes
+  rlimit limit{};
+  const rlim_t end = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? std::min(limit.rlim_cur, most) : most;
+  for (int each = STDERR_FILENO + 1; each < static_cast<int>(end); ++each)
+    ::fcntl(each, F_SETFD, FD_CLOEXEC);
+}
+
 // Runs in the forked child. `failure` takes errno when the program cannot be started.
 [[noreturn]] void become(const ExecPlan& plan, int output, int failure, pid_t parent) {
   ::setpgid(0, 0);
@@ -99,6 +112,7 @@ struct Pipe {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
+  keep_only_standard_streams();
   ::execve(plan.argv[0], plan.argv.data(), plan.envp.data());
   const int cause = errno;
   [[maybe_unused]] const auto written = ::write(failure, &cause, sizeof cause);

@@ -54,7 +54,7 @@ class ChildHost {
   std::unique_ptr<Impl> impl_;
 };
 
-// A started process, in a process group of its own. Thread: any.
+// A started process, in a process group of its own; of our open files it has none. Thread: any.
 class ChildProcess {
  public:
   explicit ChildProcess(std::shared_ptr<ChildHost::Child> child);

@@ -5,6 +5,7 @@
 #include <future>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
@@ -71,6 +72,19 @@ TEST_F(ChildProcessTest, TheLogIsBounded) {
   EXPECT_LE(std::filesystem::file_size(folder_ + "/log"), 8192u);
   EXPECT_THAT(child->last_lines(), HasSubstr("line number 199\n"));
   EXPECT_THAT(child->last_lines(), testing::Not(HasSubstr("line number 1\n")));
+}
+
+TEST_F(ChildProcessTest, OpenSocketsOfOursAreNotInherited) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);  // without CLOEXEC
+  const auto child = shell("sleep 100");
+  ::close(ends[0]);
+  char byte = 0;
+  EXPECT_EQ(::recv(ends[1], &byte, 1, MSG_DONTWAIT), 0);  // the end, though the child lives
+  EXPECT_TRUE(child->running());
+  ::close(ends[1]);
+  child->send(SIGKILL);
+  EXPECT_EQ(wait().signal, SIGKILL);
 }
 
 TEST_F(ChildProcessTest, AMissingProgramIsAnErrorThatNamesIt) {

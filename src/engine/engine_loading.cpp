@@ -1,7 +1,13 @@
 // Bringing engines up and taking them down: memory, processes, health, crashes.
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/system/system_error.hpp>
@@ -31,7 +37,53 @@ double mebibytes(std::uint64_t bytes) {
   return static_cast<double>(bytes) / (1024.0 * 1024.0);
 }
 
+// The engine was retired while it loaded.
+LoadFailure no_longer_wanted() {
+  return {Blame::circumstances, std::string(load_failed_message), "the model was deleted or redefined"};
+}
+
+constexpr std::string_view socket_prefix = "engine-";
+constexpr std::string_view socket_suffix = ".sock";
+
+// Our process's id is in it: two servers may share a data directory.
+std::string socket_path_of(const std::string& directory, std::uint64_t launch_number) {
+  return fmt::format("{}/{}{}-{}{}", directory, socket_prefix, ::getpid(), launch_number, socket_suffix);
+}
+
+// The server whose engine has this socket; 0 when it is none.
+pid_t owner_of(std::string_view file_name) {
+  if (!file_name.starts_with(socket_prefix) || !file_name.ends_with(socket_suffix)) return 0;
+  file_name.remove_prefix(socket_prefix.size());
+  pid_t owner = 0;
+  const auto [end, error] = std::from_chars(file_name.data(), file_name.data() + file_name.size(), owner);
+  return error == std::errc() && *end == '-' && owner > 0 ? owner : 0;
+}
+
+bool nobody_listens(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) return false;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return false;
+  const bool refused = ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+                       errno == ECONNREFUSED;
+  ::close(probe);
+  return refused;
+}
+
 }  // namespace
+
+void remove_stale_sockets(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const pid_t owner = owner_of(entry.path().filename().native());
+    if (owner == 0) continue;
+    // In a container the server before us had our id. One in another container is told by its answer.
+    const bool gone = owner == ::getpid() || (::kill(owner, 0) != 0 && errno == ESRCH);
+    if (gone && nobody_listens(entry.path().native())) ::unlink(entry.path().c_str());
+  }
+}
 
 Task<void> Engines::Impl::load(std::shared_ptr<Engine> engine) {
   try {
@@ -67,7 +119,7 @@ Task<void> Engines::Impl::bring_up(std::shared_ptr<Engine> engine) {
   }
   LlamaLaunch launch{
       .program = settings.llama_server,
-      .socket_path = fmt::format("{}/engine-{}.sock", settings.run_directory, launch_number),
+      .socket_path = socket_path_of(settings.run_directory, launch_number),
       .log_file = fmt::format("{}/engine-{}.log", settings.run_directory, file_name_of(model.id)),
       .spec = spec,
       .file = std::move(*info),
@@ -86,7 +138,7 @@ Task<void> Engines::Impl::bring_up(std::shared_ptr<Engine> engine) {
     ::unlink(launch.socket_path.c_str());  // a stale one would keep the engine from starting
     return host.start(make_child_spec(launch), on_exit);
   });
-  co_await wait_until_healthy(instance, launch.socket_path, limit);
+  co_await wait_until_healthy(engine, instance, limit);
   instance->backend = make_llama_backend(net::Origin{.scheme = "unix", .host = launch.socket_path, .port = 0},
                                          model.id, launch.capabilities);
   const auto left = limit - std::chrono::steady_clock::now();
@@ -96,6 +148,7 @@ Task<void> Engines::Impl::bring_up(std::shared_ptr<Engine> engine) {
   std::lock_guard lock(mutex);
   if (instance->exit)
     throw LoadFailure(Blame::engine, std::string(load_failed_message), instance->exit->describe());
+  if (engine->retired) throw no_longer_wanted();
   engine->instance = std::move(instance);
   engine->state = EngineState::ready;
   engine->restart = false;
@@ -122,11 +175,12 @@ Task<void> Engines::Impl::reserve(std::shared_ptr<Engine> engine, std::uint64_t 
     std::uint64_t seen = 0;
     {
       std::lock_guard lock(mutex);
+      if (engine->retired) throw no_longer_wanted();
       std::uint64_t used = 0;
       for_each([&](const std::shared_ptr<Engine>& other) {
         used += other->memory;
-        const bool evictable =
-            other->state == EngineState::ready && other->instance->child && other->instance->leases == 0;
+        const bool evictable = other->state == EngineState::ready && other->instance->child &&
+                               other->instance->leases == 0 && other->waiting == 0;
         if (evictable && (!victim || other->last_used < victim->last_used)) victim = other;
       });
       if (used + bytes <= budget) {
@@ -160,14 +214,15 @@ Task<void> Engines::Impl::reserve(std::shared_ptr<Engine> engine, std::uint64_t 
   }
 }
 
-Task<void> Engines::Impl::wait_until_healthy(std::shared_ptr<Instance> instance, std::string socket_path,
-                                             SteadyTime limit) {
-  net::HttpClient client(net::Origin{.scheme = "unix", .host = socket_path, .port = 0},
+Task<void> Engines::Impl::wait_until_healthy(std::shared_ptr<Engine> engine,
+                                             std::shared_ptr<Instance> instance, SteadyTime limit) {
+  net::HttpClient client(net::Origin{.scheme = "unix", .host = instance->socket_path, .port = 0},
                          {.connect = 2s, .header = 5s, .between_bytes = 5s}, 1);
   auto pause = 10ms;
   for (;;) {
     {
       std::lock_guard lock(mutex);
+      if (engine->retired) throw no_longer_wanted();
       if (instance->exit)
         throw LoadFailure(Blame::engine, std::string(load_failed_message),
                           fmt::format("llama-server {}; its last words: {}", instance->exit->describe(),
@@ -212,12 +267,14 @@ Task<void> Engines::Impl::unload(std::shared_ptr<Engine> engine) {
 Task<void> Engines::Impl::end_process(std::shared_ptr<Instance> instance) {
   for (const int signal : {SIGTERM, SIGKILL}) {
     instance->child->send(signal);
-    const SteadyTime limit = std::chrono::steady_clock::now() + settings.stop_grace;
+    const SteadyTime begin = std::chrono::steady_clock::now();
     for (;;) {
+      SteadyTime limit;
       std::uint64_t seen = 0;
       {
         std::lock_guard lock(mutex);
         if (instance->exit) co_return;
+        limit = grace_end(begin);
         seen = changed.generation();
       }
       if (std::chrono::steady_clock::now() >= limit) break;
@@ -257,7 +314,8 @@ void Engines::Impl::load_failed(Engine& engine, Blame blame, std::string client_
                                 std::string_view cause) {
   {
     std::lock_guard lock(mutex);
-    if (!ending) log::error("engine did not load", {{"model", engine.model.id}, {"cause", cause}});
+    if (!ending && !engine.retired)
+      log::error("engine did not load", {{"model", engine.model.id}, {"cause", cause}});
     engine.memory = 0;
     engine.refusal = std::move(client_message);
     if (blame == Blame::engine) {

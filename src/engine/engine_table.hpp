@@ -49,9 +49,10 @@ struct Engine {
   SteadyTime retry_at{};
   SteadyTime ready_since{};
   SteadyTime last_used{};
-  bool restart = false;  // it crashed at work: started again without being asked
-  std::string refusal;   // what those who wait are told when the load fails
-  bool retired = false;  // deleted or redefined: ends when its leases are gone
+  bool restart = false;     // it crashed at work: started again without being asked
+  std::string refusal;      // what those who wait are told when the load fails
+  bool retired = false;     // deleted or redefined: its load is given up, or it ends when its leases are gone
+  std::size_t waiting = 0;  // callers of acquire() that have no lease yet: it is not evicted under them
 };
 
 // A load that cannot succeed now. `blame` decides whether the engine backs off.
@@ -63,6 +64,9 @@ struct LoadFailure : std::runtime_error {
   std::string client_message;
 };
 
+// Removes the sockets that servers which are gone have left in `directory`.
+void remove_stale_sockets(const std::string& directory);
+
 struct Engines::Impl {
   Impl(async::BlockingPool& blocking, EngineSettings settings);
 
@@ -70,6 +74,8 @@ struct Engines::Impl {
   std::shared_ptr<Engine> engine_of(const Model& model);
   void retire(const std::shared_ptr<Engine>& engine);
   void release(const std::shared_ptr<Engine>& engine, const std::shared_ptr<Instance>& instance);  // locks
+  // Until when to wait for something that began to end at `begin`.
+  SteadyTime grace_end(SteadyTime begin) const;
   void for_each(const std::function<void(const std::shared_ptr<Engine>&)>& visit) const;
   // What has to be done now; returns when to look again.
   struct Work {
@@ -84,7 +90,7 @@ struct Engines::Impl {
   Task<void> bring_up(std::shared_ptr<Engine> engine);
   // Takes `bytes` from the budget, unloading others for it.
   Task<void> reserve(std::shared_ptr<Engine> engine, std::uint64_t bytes, SteadyTime limit);
-  Task<void> wait_until_healthy(std::shared_ptr<Instance> instance, std::string socket_path,
+  Task<void> wait_until_healthy(std::shared_ptr<Engine> engine, std::shared_ptr<Instance> instance,
                                 SteadyTime limit);
   // Ends the process of an engine whose state is already `stopping`.
   Task<void> unload(std::shared_ptr<Engine> engine);
@@ -108,6 +114,7 @@ struct Engines::Impl {
   std::size_t watching_releases = 0;  // someone waits for a lease to end
   std::uint64_t launches = 0;
   bool draining = false;
+  bool hurried = false;
   bool ending = false;
   bool running = false;
 

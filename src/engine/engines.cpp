@@ -20,6 +20,7 @@ namespace {
 constexpr std::string_view engine_unavailable = "engine_unavailable";
 constexpr std::chrono::seconds longest_sleep{10};
 constexpr std::chrono::milliseconds shortest_sleep{20};
+constexpr std::chrono::milliseconds hurried_grace{500};
 
 // Half of what this machine, or the container we are in, has.
 std::uint64_t default_budget() {
@@ -50,6 +51,24 @@ ApiError draining_error() {
   return ApiError::unavailable(engine_unavailable, "The server is shutting down.")
       .with_retry_after(std::chrono::seconds(5));
 }
+
+// Counts a caller of acquire() while it has no lease.
+class Waiting {
+ public:
+  // The caller holds the mutex here, and not when this ends.
+  Waiting(std::mutex& mutex, std::shared_ptr<Engine> engine) : mutex_(mutex), engine_(std::move(engine)) {
+    ++engine_->waiting;
+  }
+  ~Waiting() {
+    std::lock_guard lock(mutex_);
+    --engine_->waiting;
+  }
+  Waiting(const Waiting&) = delete;
+
+ private:
+  std::mutex& mutex_;
+  std::shared_ptr<Engine> engine_;  // shared with the table, which may retire it meanwhile
+};
 
 class EngineLease final : public Lease {
  public:
@@ -107,6 +126,10 @@ void Engines::Impl::release(const std::shared_ptr<Engine>& engine,
   if (watched) changed.announce();
 }
 
+SteadyTime Engines::Impl::grace_end(SteadyTime begin) const {
+  return begin + (hurried ? std::min(hurried_grace, settings.stop_grace) : settings.stop_grace);
+}
+
 void Engines::Impl::for_each(const std::function<void(const std::shared_ptr<Engine>&)>& visit) const {
   for (const auto& [name, engine] : engines)
     visit(engine);
@@ -156,6 +179,7 @@ Engines::Engines(async::BlockingPool& blocking, EngineSettings settings)
   if (impl_->settings.run_directory.empty()) return;
   std::filesystem::create_directories(impl_->settings.run_directory);
   ::chmod(impl_->settings.run_directory.c_str(), 0700);
+  remove_stale_sockets(impl_->settings.run_directory);
 }
 
 Engines::~Engines() = default;
@@ -164,13 +188,21 @@ Task<std::unique_ptr<Lease>> Engines::acquire(const Model& model, const CallCont
   Impl& table = *impl_;
   const SteadyTime limit =
       std::min(call.deadline, std::chrono::steady_clock::now() + table.settings.load_timeout);
+  std::shared_ptr<Engine> engine;
+  std::optional<Waiting> waiting;
   bool waited = false;
   for (;;) {
     std::uint64_t seen = 0;
     {
       std::lock_guard lock(table.mutex);
       if (table.draining) throw draining_error();
-      const auto engine = table.engine_of(model);
+      // Looked up once: whoever waits must not bring back what was forgotten or redefined meanwhile.
+      if (!engine) engine = table.engine_of(model);
+      if (engine->retired) {
+        if (!table.engines.contains(model.id)) throw ApiError::model_not_found(model.id);
+        throw ApiError::unavailable(engine_unavailable, "The model's definition has changed.")
+            .with_retry_after(std::chrono::seconds(1));
+      }
       const SteadyTime now = std::chrono::steady_clock::now();
       engine->last_used = now;
       if (engine->state == EngineState::ready) {
@@ -197,6 +229,7 @@ Task<std::unique_ptr<Lease>> Engines::acquire(const Model& model, const CallCont
         table.changed.announce();
       }
       waited = engine->state == EngineState::loading;
+      if (!waiting) waiting.emplace(table.mutex, engine);
       seen = table.changed.generation();
     }
     co_await table.changed.wait(seen, limit);
@@ -263,11 +296,14 @@ Task<void> Engines::run() {
 
 Task<void> Engines::stop() {
   Impl& table = *impl_;
-  const auto wait_for = [&table](auto reached, SteadyTime limit) -> Task<void> {
+  const auto wait_for = [&table](auto reached) -> Task<void> {
+    const SteadyTime begin = std::chrono::steady_clock::now();
     for (;;) {
+      SteadyTime limit;
       std::uint64_t seen = 0;
       {
         std::lock_guard lock(table.mutex);
+        limit = table.grace_end(begin);
         if (reached() || std::chrono::steady_clock::now() >= limit) co_return;
         seen = table.changed.generation();
       }
@@ -279,16 +315,14 @@ Task<void> Engines::stop() {
     table.draining = true;
   }
   table.changed.announce();
-  co_await wait_for([&table] { return table.leases == 0; },
-                    std::chrono::steady_clock::now() + table.settings.stop_grace);
+  co_await wait_for([&table] { return table.leases == 0; });
   {
     std::lock_guard lock(table.mutex);
     if (table.leases > 0) log::warn("engines stop under running requests", {{"requests", table.leases}});
     table.ending = true;
   }
   table.changed.announce();
-  co_await wait_for([&table] { return !table.running; },
-                    std::chrono::steady_clock::now() + table.settings.stop_grace);
+  co_await wait_for([&table] { return !table.running; });
 
   std::vector<std::shared_ptr<Engine>> left;
   {
@@ -303,6 +337,14 @@ Task<void> Engines::stop() {
   for (auto& engine : left)
     scope.spawn("end engine", table.unload(engine));
   co_await scope.join();
+}
+
+void Engines::hurry() {
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->hurried = true;
+  }
+  impl_->changed.announce();
 }
 
 }  // namespace hearth::engine

@@ -51,11 +51,12 @@ class Engines {
   ~Engines();
 
   // Waits for the load where one is needed; everyone who asks meanwhile waits for the same one. Throws
-  // ApiError 503 when the engine cannot be had in time, is backing off after crashes, or the memory budget
-  // cannot hold it. A model whose definition has changed since gets a new engine.
+  // ApiError 503 when the engine cannot be had in time, is backing off after crashes, the memory budget
+  // cannot hold it or the model is redefined meanwhile; 404 when it is forgotten meanwhile. A model whose
+  // definition has changed since the last call gets a new engine.
   Task<std::unique_ptr<Lease>> acquire(const Model& model, const CallContext& call);
 
-  // The model was deleted or its definition changed: its engine stops once its leases are gone.
+  // The model was deleted: its engine stops once its leases are gone, at once when it still loads.
   void forget(std::string_view model);
   std::vector<EngineStatus> status() const;
 
@@ -63,6 +64,8 @@ class Engines {
   Task<void> run();
   // From now on acquire() answers 503. Waits for the leases, at most `stop_grace`, then ends all children.
   Task<void> stop();
+  // Cuts the waits of a stop(), one that runs or one to come, to what killing the children takes.
+  void hurry();
 
  private:
   struct Impl;

@@ -6,7 +6,14 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
+
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 
 #include "base/api_error.hpp"
 #include "engine/engines.hpp"
@@ -239,6 +246,90 @@ TEST_F(EnginesTest, TheLeastRecentlyUsedMakesRoom) {
   });
 }
 
+// A lease, for a moment. `granted` is set once it is there.
+Task<void> use(Engines& engines, Model wanted, std::atomic<bool>& granted) {
+  const auto lease = co_await engines.acquire(wanted, call());
+  granted = true;
+  co_await async::sleep_for(10ms);
+}
+
+TEST_F(EnginesTest, WhoWaitedForALoadGetsItBeforeAnotherModelNeedsTheRoom) {
+  const auto info = read_gguf_info(file_);
+  ASSERT_TRUE(info);
+  settings_.memory_budget = estimate_memory(*info, std::get<LlamaSpec>(model("a").backend)) * 3 / 2;
+  async::Runtime runtime(2);
+  async::BlockingPool blocking(2);
+  Engines engines(blocking, settings_);
+  std::atomic<bool> granted{false};
+  const auto slow = runtime.executor(1);
+  runtime.start();
+  boost::asio::co_spawn(slow, use(engines, model("a"), granted), boost::asio::detached);
+  runtime.run_until_complete(
+      [](Engines& table, Model second, async::Executor executor, std::atomic<bool>& first) -> Task<void> {
+        async::Scope scope(co_await boost::asio::this_coro::executor);
+        scope.spawn("engines", table.run());
+        for (int i = 0; i < 500 && status_of(table, "a").memory_bytes == 0; ++i)
+          co_await async::sleep_for(1ms);
+        EXPECT_EQ(status_of(table, "a").state, "loading");
+        // The waiter's thread is busy while its engine becomes ready.
+        boost::asio::post(executor, [&table] {
+          for (int i = 0; i < 500 && status_of(table, "a").state == "loading"; ++i)
+            std::this_thread::sleep_for(10ms);
+          std::this_thread::sleep_for(300ms);
+        });
+        co_await table.acquire(second, call());
+        EXPECT_TRUE(first);
+        co_await table.stop();
+        co_await scope.join();
+      }(engines, model("b"), slow, granted));
+}
+
+// The status of the ApiError that acquire ends with; 0 when there is none.
+Task<void> note_refusal(Engines& engines, Model wanted, int& status) {
+  try {
+    co_await engines.acquire(wanted, call());
+  } catch (const ApiError& error) {
+    status = error.status();
+  }
+}
+
+TEST_F(EnginesTest, AModelThatIsForgottenOrRedefinedWhileItLoadsIsGivenUp) {
+  const std::string program = folder_ + "/never-healthy";
+  std::ofstream(program) << "#!/bin/sh\nsleep 100\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  settings_.llama_server = program;
+  with_engines([&](Engines& engines) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    int forgotten = 0;
+    scope.spawn("ask", note_refusal(engines, model("tiny"), forgotten));
+    for (int i = 0; i < 500 && processes().empty(); ++i)
+      co_await async::sleep_for(10ms);
+    EXPECT_GT(status_of(engines, "tiny").memory_bytes, 0u);
+    engines.forget("tiny");
+    co_await scope.join();
+    EXPECT_EQ(forgotten, 404);
+
+    int redefined = 0;
+    int newer = 0;
+    Model changed = model("tiny");
+    std::get<LlamaSpec>(changed.backend).slots = 1;
+    scope.spawn("ask", note_refusal(engines, model("tiny"), redefined));
+    EXPECT_TRUE(co_await reaches(engines, "tiny", "loading"));
+    scope.spawn("ask", note_refusal(engines, changed, newer));
+    for (int i = 0; i < 500 && redefined == 0; ++i)
+      co_await async::sleep_for(10ms);
+    EXPECT_EQ(redefined, 503);
+    EXPECT_EQ(newer, 0);  // still waits
+    engines.forget("tiny");
+    co_await scope.join();
+    EXPECT_EQ(newer, 404);
+    for (int i = 0; i < 500 && !(engines.status().empty() && processes().empty()); ++i)
+      co_await async::sleep_for(10ms);
+    EXPECT_TRUE(engines.status().empty());
+    EXPECT_TRUE(processes().empty());
+  });
+}
+
 TEST_F(EnginesTest, IdleEnginesAreUnloaded) {
   settings_.idle_unload = 150ms;
   with_engines([&](Engines& engines) -> Task<void> {
@@ -311,6 +402,62 @@ TEST_F(EnginesTest, StoppingRefusesNewRequestsAndLetsRunningOnesFinish) {
     co_await scope.join();
   }(engines, model("tiny")));
   EXPECT_TRUE(processes().empty());
+}
+
+TEST_F(EnginesTest, AHurriedStopDoesNotWaitForRequests) {
+  settings_.stop_grace = 60s;
+  async::Runtime runtime(1);
+  async::BlockingPool blocking(2);
+  Engines engines(blocking, settings_);
+  const auto begin = std::chrono::steady_clock::now();
+  runtime.run_until_complete([](Engines& table, const Model wanted) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    scope.spawn("engines", table.run());
+    const auto lease = co_await table.acquire(wanted, call());
+    scope.spawn("stop", table.stop());
+    co_await async::sleep_for(50ms);
+    table.hurry();
+    co_await scope.join();
+  }(engines, model("tiny")));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 20s);
+  EXPECT_TRUE(processes().empty());
+}
+
+// A socket that listens at `path`.
+int listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(::listen(socket, 1), 0);
+  return socket;
+}
+
+TEST(EnginesWithoutProgram, RemoveTheSocketsOfServersThatAreGone) {
+  char pattern[] = "/tmp/hearth-engines-XXXXXX";
+  const std::string folder = ::mkdtemp(pattern);
+  const pid_t gone = ::fork();
+  if (gone == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(gone, nullptr, 0), gone);
+  const auto path = [&](pid_t owner, int number) {
+    return folder + "/engine-" + std::to_string(owner) + "-" + std::to_string(number) + ".sock";
+  };
+  ::close(listen_at(path(gone, 1)));
+  ::close(listen_at(path(::getpid(), 1)));
+  ::close(listen_at(path(::getppid(), 1)));      // its server lives: its engine may be about to listen
+  const int answers = listen_at(path(gone, 2));  // as from another container, whose ids mean nothing here
+  std::ofstream(folder + "/engine-tiny.log") << "kept";
+
+  async::BlockingPool blocking(1);
+  const Engines engines(blocking, {.run_directory = folder});
+  EXPECT_FALSE(std::filesystem::exists(path(gone, 1)));
+  EXPECT_FALSE(std::filesystem::exists(path(::getpid(), 1)));
+  EXPECT_TRUE(std::filesystem::exists(path(::getppid(), 1)));
+  EXPECT_TRUE(std::filesystem::exists(path(gone, 2)));
+  EXPECT_TRUE(std::filesystem::exists(folder + "/engine-tiny.log"));
+  ::close(answers);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(EnginesWithoutProgram, SayThatThereIsNone) {
