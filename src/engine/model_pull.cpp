@@ -194,6 +194,8 @@ class Download {
  private:
   // One request with its redirects, to the end of the body.
   Task<void> attempt() {
+    // Nobody could say whether the rest would belong to it.
+    if (part_.version().empty() && part_.size() > 0) begin_anew();
     Url url = start_;
     for (int redirects = 0; redirects <= most_redirects; ++redirects) {
       net::HttpClient client(url.origin, {.connect = 15s, .header = 60s, .between_bytes = 60s}, 1);
@@ -205,7 +207,11 @@ class Download {
         continue;
       }
       check_status(head.status);
-      if (head.status != 416) co_await take_body(*reply);
+      if (head.status == 416) {
+        check_complete(head.headers);
+      } else {
+        co_await take_body(*reply);
+      }
       co_return check_length();
     }
     throw PullError("the server redirects in circles");
@@ -261,6 +267,23 @@ class Download {
         if (status >= 500) throw Interrupted(fmt::format("the server answered {}", status));
         throw PullError(fmt::format("the server answered {} for {}", status, where));
     }
+  }
+
+  void begin_anew() {
+    part_.begin_anew("");
+    resumed_ = false;
+  }
+
+  // The server has nothing after the part (416): either the part is the whole file, or it is wrong.
+  void check_complete(const net::Headers& headers) {
+    const auto range = headers.get("content-range");  // bytes */200
+    if (range.starts_with("bytes */")) {
+      if (const auto total = parse_number(range.substr(8))) expect(*total);
+    }
+    if (part_.size() > 0 && part_.size() == total_) return;
+    begin_anew();
+    total_ = 0;
+    throw Interrupted("the server has nothing after what has arrived; that was thrown away");
   }
 
   Task<void> take_body(net::ClientResponse& reply) {

@@ -39,6 +39,11 @@ class ModelPull : public ::testing::Test {
   static PullSource source() { return *PullSource::parse("hf:org/repo/small.gguf"); }
   std::filesystem::path target() const { return folder_ / "org/repo/small.gguf"; }
   bool has_part() const { return std::filesystem::exists(target().string() + ".part"); }
+  void store_part(std::string_view bytes) const {
+    std::filesystem::create_directories(target().parent_path());
+    std::ofstream(target().string() + ".part", std::ios::binary) << bytes;
+    std::ofstream(target().string() + ".part.version") << "\"v1\"\n";
+  }
   std::string stored() const {
     std::ifstream file(target(), std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -167,6 +172,56 @@ TEST_F(ModelPull, LiesAboutTheLengthAreNoticed) {
     EXPECT_THAT(co_await failure_of(pull_model(source(), settings(server), nullptr)),
                 HasSubstr("more than the 3 bytes"));
     EXPECT_FALSE(std::filesystem::exists(target()));
+  });
+}
+
+// A server that answers every range with 416, with this `content-range` header.
+ScriptedServer::Script no_range(std::string content_range) {
+  return [content_range](const ScriptedRequest& request, const Send& send) -> Task<Then> {
+    if (request.header("range").empty()) co_return co_await Decent{}(request, send);
+    co_await send("HTTP/1.1 416 R\r\ncontent-length: 0\r\n" + content_range + "\r\n");
+    co_return Then::keep;
+  };
+}
+
+TEST_F(ModelPull, ARefusedRangeIsNoProofOfAWholeFile) {
+  on_runtime([&](async::Scope& scope) -> Task<void> {
+    for (const std::string& content_range : {std::string(), std::string("content-range: bytes */x\r\n"),
+                                             fmt::format("content-range: bytes */{}\r\n", content.size())}) {
+      store_part("some bytes");
+      ScriptedServer server(scope, no_range(content_range));
+      co_await pull_model(source(), settings(server), nullptr);
+      EXPECT_EQ(stored(), content) << content_range;
+      EXPECT_EQ(server.requests.size(), 2u);
+      std::filesystem::remove(target());
+    }
+    // The part is the whole file: only then there is nothing to fetch.
+    store_part(content);
+    ScriptedServer server(scope, no_range(fmt::format("content-range: bytes */{}\r\n", content.size())));
+    co_await pull_model(source(), settings(server), nullptr);
+    EXPECT_EQ(stored(), content);
+    EXPECT_EQ(server.requests.size(), 1u);
+    std::filesystem::remove(target());
+    server.set_script([](const ScriptedRequest&, const Send& send) -> Task<Then> {
+      co_await send("HTTP/1.1 416 R\r\ncontent-length: 0\r\n\r\n");
+      co_return Then::keep;
+    });
+    EXPECT_THAT(co_await failure_of(pull_model(source(), settings(server), nullptr)), HasSubstr("given up"));
+  });
+}
+
+TEST_F(ModelPull, APartWithoutAVersionIsNotResumed) {
+  on_runtime([&](async::Scope& scope) -> Task<void> {
+    int round = 0;
+    ScriptedServer server(scope, [&round](const ScriptedRequest& request, const Send& send) -> Task<Then> {
+      co_return co_await Decent{.most = ++round < 3 ? 1000 : std::string::npos, .etag = "W/\"v1\""}(request,
+                                                                                                    send);
+    });
+    co_await pull_model(source(), settings(server), nullptr);
+    EXPECT_EQ(stored(), content);
+    EXPECT_EQ(server.requests.size(), 3u);
+    for (const auto& request : server.requests)
+      EXPECT_EQ(request.header("range") + request.header("if-range"), "");
   });
 }
 

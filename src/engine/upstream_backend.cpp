@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 
 #include "async/deadline.hpp"
+#include "async/interruptible.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
 #include "contract/fields.hpp"
@@ -34,6 +36,16 @@ ApiError broken_off() {
 
 ApiError too_late() {
   return ApiError::timeout("The upstream of this model did not answer in time.");
+}
+
+void note_ignored(const CallContext& call, std::string_view name) {
+  if (call.ignored) call.ignored->emplace_back(name);
+}
+
+// Nothing here is sold in tiers; `default` is what there is.
+void note_tier(const json::object& request, const CallContext& call) {
+  const auto tier = json::find_string(request, field::service_tier);
+  if (tier && tier != "auto" && tier != "default") note_ignored(call, field::service_tier);
 }
 
 // What an attempt on one replica came to when it did not succeed.
@@ -102,8 +114,38 @@ struct Upstream {
   }
 };
 
+// Ends when the replica seems to hang and another one could take over; see CircuitPolicy::patience.
+Task<void> until_hanging(Upstream& upstream, const Turn& turn, std::uint64_t tried,
+                         std::chrono::steady_clock::duration patience, const CallContext& call) {
+  for (;;) {
+    if (upstream.replicas.has_other(tried)) {
+      bool alive = co_await upstream.answers_probe(turn, call);
+      if (!alive) alive = co_await upstream.answers_probe(turn, call);
+      if (!alive) co_return;
+    }
+    co_await async::sleep_for(patience);
+  }
+}
+
+template <class Result>
+using Attempted = std::expected<Result, Refused>;
+
+template <class Result>
+Task<Attempted<Result>> run_watched(Upstream& upstream, Turn& turn, std::uint64_t tried,
+                                    std::chrono::steady_clock::duration left, const CallContext& call,
+                                    Task<Attempted<Result>> attempt) {
+  if (!upstream.replicas.has_other(tried)) co_return co_await std::move(attempt);
+  const auto patience = std::min<std::chrono::steady_clock::duration>(upstream.policy.patience, left / 3);
+  auto result = co_await async::run_unless(std::move(attempt),
+                                           until_hanging(upstream, turn, tried, patience, call), patience);
+  if (result) co_return std::move(*result);
+  turn.failed("it hangs");
+  co_return std::unexpected(Refused{broken_off().with_retry_after(1s), true});
+}
+
 // Runs `attempt(turn)` on one replica after the other until one succeeds. An attempt returns its result, or
-// the reason against it; what it throws ends the call.
+// the reason against it; ClientError and ApiError 503 say that the replica failed; anything else that it
+// throws ends the call.
 template <class Result, class Attempt>
 Task<Result> try_replicas(std::shared_ptr<Upstream> upstream, const CallContext& call, Attempt attempt) {
   const SteadyTime limit = std::min(call.deadline, std::chrono::steady_clock::now() + upstream->spec.timeout);
@@ -127,21 +169,28 @@ Task<Result> try_replicas(std::shared_ptr<Upstream> upstream, const CallContext&
       turn->recovered();
     }
     if (now >= limit) throw too_late();
-    std::optional<std::expected<Result, Refused>> outcome;
+    std::optional<Attempted<Result>> outcome;
     try {
-      outcome.emplace(co_await async::with_deadline(limit - now, attempt(*turn)));
+      outcome.emplace(co_await async::with_deadline(
+          limit - now, run_watched<Result>(*upstream, *turn, tried, limit - now, call, attempt(*turn))));
     } catch (const async::DeadlineExceeded&) {
       turn->failed("no answer in time");
       throw too_late();
     } catch (const net::ClientError& error) {
       turn->failed(error.what());
       outcome.emplace(std::unexpected(Refused{broken_off().with_retry_after(1s), true}));
+    } catch (const ApiError& error) {
+      if (error.status() != 503) throw;
+      turn->failed("an answer that cannot be used");
+      outcome.emplace(std::unexpected(Refused{error, true}));
     }
     if (outcome->has_value()) co_return std::move(**outcome);
     last = outcome->error().error;
     if (!outcome->error().try_elsewhere) throw *last;
   }
 }
+
+constexpr std::size_t most_ahead = 256;  // chunks that are read before the stream is handed out
 
 class UpstreamStream final : public ChunkStream {
  public:
@@ -154,12 +203,28 @@ class UpstreamStream final : public ChunkStream {
         request_id_(call.request_id),
         deadline_(call.deadline) {}
 
-  // Fetches the first chunk ahead, so that a replica which dies before it can be replaced. Throws
-  // ClientError.
-  Task<void> begin() { first_ = co_await advance(); }
+  // Fetches the first chunk ahead, so that a replica which dies before it can be replaced. Throws ClientError
+  // and ApiError.
+  Task<void> begin() {
+    if (auto first = co_await advance()) ahead_.push_back(std::move(*first));
+  }
+
+  // Reads ahead until a chunk shows whether the upstream gives log probabilities. Throws as begin() does.
+  Task<upstream::Logprobs> judge_logprobs(Asked asked) {
+    while (!ahead_.empty()) {
+      const auto judged = upstream::judge_logprobs(ahead_.back(), asked);
+      if (judged != upstream::Logprobs::undecided || ended_ || ahead_.size() >= most_ahead) co_return judged;
+      if (auto more = co_await advance()) ahead_.push_back(std::move(*more));
+    }
+    co_return upstream::Logprobs::undecided;
+  }
 
   Task<std::optional<json::object>> next() override {
-    if (first_) co_return std::exchange(first_, std::nullopt);
+    if (!ahead_.empty()) {
+      json::object chunk = std::move(ahead_.front());
+      ahead_.pop_front();
+      co_return chunk;
+    }
     if (ended_) {
       co_await drain();
       co_return std::nullopt;
@@ -169,6 +234,9 @@ class UpstreamStream final : public ChunkStream {
     } catch (const net::ClientError& error) {
       turn_.failed(error.what());
       log::warn("upstream stream failed", {{"request_id", request_id_}, {"cause", error.what()}});
+    } catch (const ApiError& error) {
+      if (error.status() == 503) turn_.failed("a stream that cannot be used");
+      throw;
     }
     throw broken_off();
   }
@@ -229,7 +297,7 @@ class UpstreamStream final : public ChunkStream {
   ChunkReader chunks_;
   std::string request_id_;
   SteadyTime deadline_;
-  std::optional<json::object> first_;
+  std::deque<json::object> ahead_;  // read, not yet handed out
   bool ended_ = false;
   std::vector<char> buffer_ = std::vector<char>(stream_buffer);
 };
@@ -241,21 +309,23 @@ class UpstreamBackend final : public Backend {
         capabilities_(model.capabilities) {}
 
   Task<json::object> chat(const json::object& request, const CallContext& call) override {
-    auto answer = co_await ask("/chat/completions", request, call);
-    co_return finish(
-        upstream::read_reply(std::move(answer), Asked::chat, count_choices(request, Asked::chat)));
+    note_tier(request, call);
+    return generate("/chat/completions", Asked::chat, request, call);
   }
   Task<json::object> complete(const json::object& request, const CallContext& call) override {
-    auto answer = co_await ask("/completions", request, call);
-    co_return finish(upstream::read_reply(std::move(answer), Asked::completion,
-                                          count_choices(request, Asked::completion)));
+    return generate("/completions", Asked::completion, request, call);
   }
   Task<json::object> embed(const json::object& request, const CallContext& call) override {
-    auto answer = co_await ask("/embeddings", request, call);
-    co_return finish(upstream::read_embeddings(std::move(answer), request));
+    const auto read = [&](json::value answer) {
+      return upstream::read_embeddings(std::move(answer), request);
+    };
+    json::object reply = co_await ask("/embeddings", request, call, read);
+    upstream::fit_dimensions(reply, request);
+    co_return reply;
   }
   Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request,
                                                  const CallContext& call) override {
+    note_tier(request, call);
     return stream("/chat/completions", Asked::chat, request, call);
   }
   Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
@@ -282,27 +352,45 @@ class UpstreamBackend final : public Backend {
   }
 
  private:
-  Task<json::value> ask(std::string_view path, const json::object& request, const CallContext& call) {
+  // `read` turns the answer into the reply; what it throws says that the answer cannot be used.
+  template <class Read>
+  Task<json::object> ask(std::string_view path, const json::object& request, const CallContext& call,
+                         Read read) {
     const std::string body = render_request(request, upstream_->model_there, Delivery::whole);
-    const auto attempt = [&](Turn& turn) -> Task<std::expected<std::string, Refused>> {
+    const auto attempt = [&](Turn& turn) -> Task<Attempted<json::object>> {
       auto question = upstream_->request(turn, path, call);
       question.body = body;
       const auto reply = co_await turn.replica().client.send(std::move(question));
       if (auto refused = co_await upstream_->refusal(*reply, turn))
         co_return std::unexpected(std::move(*refused));
-      std::string text = co_await reply->read_all(longest_reply);
+      const std::string text = co_await reply->read_all(longest_reply);
+      json::object answer = read(upstream::parse_answer(text));
       turn.succeeded();
-      co_return text;
+      co_return answer;
     };
-    const std::string text = co_await try_replicas<std::string>(upstream_, call, attempt);
-    co_return upstream::parse_answer(text);
+    json::object reply = co_await try_replicas<json::object>(upstream_, call, attempt);
+    if (!upstream::has_usage(reply)) upstream_->warn_of_usage();
+    co_return reply;
+  }
+
+  Task<json::object> generate(std::string_view path, Asked asked, const json::object& request,
+                              const CallContext& call) {
+    const std::size_t choices = count_choices(request, asked);
+    const auto read = [&](json::value answer) {
+      return upstream::read_reply(std::move(answer), asked, choices);
+    };
+    json::object reply = co_await ask(path, request, call, read);
+    if (upstream::wants_logprobs(request, asked) &&
+        upstream::judge_logprobs(reply, asked) == upstream::Logprobs::missing)
+      note_ignored(call, field::logprobs);
+    co_return reply;
   }
 
   Task<std::unique_ptr<ChunkStream>> stream(std::string_view path, Asked asked, const json::object& request,
                                             const CallContext& call) {
     const std::string body = render_request(request, upstream_->model_there, Delivery::streamed);
-    using Begun = std::expected<std::unique_ptr<ChunkStream>, Refused>;
-    const auto attempt = [&](Turn& turn) -> Task<Begun> {
+    const bool judges = upstream::wants_logprobs(request, asked);
+    const auto attempt = [&](Turn& turn) -> Task<Attempted<std::unique_ptr<ChunkStream>>> {
       auto question = upstream_->request(turn, path, call);
       question.body = body;
       auto reply = co_await turn.replica().client.send(std::move(question));
@@ -311,14 +399,11 @@ class UpstreamBackend final : public Backend {
       auto stream = std::make_unique<UpstreamStream>(upstream_, turn.share(), std::move(reply),
                                                      ChunkReader(asked, count_choices(request, asked)), call);
       co_await stream->begin();
+      if (judges && co_await stream->judge_logprobs(asked) == upstream::Logprobs::missing)
+        note_ignored(call, field::logprobs);
       co_return std::move(stream);
     };
     co_return co_await try_replicas<std::unique_ptr<ChunkStream>>(upstream_, call, attempt);
-  }
-
-  json::object finish(json::object reply) {
-    if (!upstream::has_usage(reply)) upstream_->warn_of_usage();
-    return reply;
   }
 
   std::shared_ptr<Upstream> upstream_;  // shared with the streams

@@ -157,6 +157,143 @@ TEST(UpstreamBackend, AnotherReplicaTakesOver) {
   });
 }
 
+TEST(UpstreamBackend, RubbishIsAFailure) {
+  on_runtime([](async::Scope& scope) -> Task<void> {
+    ScriptedServer fine(scope, good);
+    ScriptedServer faulty(scope, good);
+    for (const std::string_view rubbish : {"<html>", "{}", R"({"choices":[{"message":7}]})"}) {
+      const auto upstream = backend({faulty.url("/v1"), fine.url("/v1")}, {.failures_to_open = 2});
+      const auto before = faulty.requests.size();
+      faulty.set_script(reply(plain_reply(200, rubbish)));
+      for (int i = 0; i < 8; ++i)
+        EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0) << rubbish;
+      EXPECT_EQ(faulty.requests.size() - before, 2u) << rubbish;  // then it counted as down
+    }
+    fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
+    for (const std::string& rubbish :
+         {event(R"({"error":{"message":"boom"}})"), event("{broken"), event("7")}) {
+      const auto upstream = backend({faulty.url("/v1"), fine.url("/v1")}, {.failures_to_open = 2});
+      const auto before = faulty.requests.size();
+      faulty.set_script(reply(stream_head() + rubbish + last_chunk()));
+      for (int i = 0; i < 8; ++i)
+        EXPECT_EQ((co_await read_all(co_await upstream->stream_chat(question, call()))).back(), "end");
+      EXPECT_EQ(faulty.requests.size() - before, 2u) << rubbish;
+    }
+    // After the first chunk it cannot be replaced, but it counts.
+    faulty.set_script(reply(stream_head() + event(piece) + event("{broken") + last_chunk()));
+    const auto alone = backend({faulty.url("/v1")}, {.failures_to_open = 1});
+    EXPECT_EQ((co_await read_all(co_await alone->stream_chat(question, call()))).back(), "error 503");
+    const auto before = faulty.requests.size();
+    EXPECT_EQ(co_await status_of(alone->chat(question, call())), 503);
+    EXPECT_EQ(faulty.requests.size(), before);
+  });
+}
+
+TEST(UpstreamBackend, AReplicaThatHangsIsReplaced) {
+  on_runtime([](async::Scope& scope) -> Task<void> {
+    ScriptedServer hanging(scope, [](const ScriptedRequest&, const Send&) -> Task<Then> {
+      co_await async::sleep_for(20s);
+      co_return Then::close;
+    });
+    ScriptedServer fine(scope, good);
+    const CircuitPolicy policy{.failures_to_open = 1, .probe_time = 50ms, .patience = 100ms};
+    const auto upstream = backend({hanging.url("/v1"), fine.url("/v1")}, policy);
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+    EXPECT_EQ(hanging.requests.size(), 3u);
+    EXPECT_EQ(hanging.requests.back().target(), "/v1/models");
+    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(hanging.requests.size(), 3u);  // it is down
+    // Also a stream that stops before its first chunk.
+    fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
+    hanging.set_script([](const ScriptedRequest&, const Send& send) -> Task<Then> {
+      co_await send(stream_head());
+      co_await async::sleep_for(20s);
+      co_return Then::close;
+    });
+    const auto again = backend({hanging.url("/v1"), fine.url("/v1")}, policy);
+    EXPECT_EQ((co_await read_all(co_await again->stream_chat(question, call()))).back(), "end");
+  });
+}
+
+TEST(UpstreamBackend, ASlowReplicaThatLivesIsWaitedFor) {
+  on_runtime([](async::Scope& scope) -> Task<void> {
+    ScriptedServer slow(scope, [](const ScriptedRequest& request, const Send& send) -> Task<Then> {
+      if (request.target() == "/v1/models") {
+        co_await send(plain_reply(404, ""));
+        co_return Then::keep;
+      }
+      co_await async::sleep_for(400ms);
+      co_return co_await good(request, send);
+    });
+    ScriptedServer fine(scope, good);
+    const auto upstream = backend({slow.url("/v1"), fine.url("/v1")}, {.patience = 50ms});
+    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(fine.requests.size(), 0u);
+    EXPECT_GE(slow.requests.size(), 3u);  // asked whether it lives, again and again
+  });
+}
+
+TEST(UpstreamBackend, SaysWhatIsIgnored) {
+  on_runtime([](async::Scope& scope) -> Task<void> {
+    ScriptedServer server(scope, good);
+    const auto upstream = backend({server.url()});
+    const auto ignored_for = [&](std::string_view members) -> Task<std::vector<std::string>> {
+      json::object asked = question;
+      const json::value more = json::parse(members).value();
+      for (const auto& member : more.as_object())
+        asked.insert_or_assign(member.key(), member.value());
+      std::vector<std::string> ignored;
+      CallContext context = call();
+      context.ignored = &ignored;
+      if (asked.contains("stream")) {
+        EXPECT_EQ((co_await read_all(co_await upstream->stream_chat(asked, context))).back(), "end");
+      } else {
+        co_await upstream->chat(asked, context);
+      }
+      co_return ignored;
+    };
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(co_await ignored_for(R"({"logprobs":true})"), Names{"logprobs"});
+    EXPECT_EQ(co_await ignored_for(R"({"logprobs":false,"service_tier":"auto"})"), Names{});
+    EXPECT_EQ(co_await ignored_for(R"({"service_tier":"flex"})"), Names{"service_tier"});
+    server.set_script(reply(plain_reply(
+        200,
+        R"({"choices":[{"message":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]}}]})")));
+    EXPECT_EQ(co_await ignored_for(R"({"logprobs":true})"), Names{});
+    // A stream's first chunk is often the role alone and decides nothing.
+    const auto role =
+        event(R"({"choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null}]})");
+    const auto end = event(end_piece) + event("[DONE]") + last_chunk();
+    server.set_script(reply(stream_head() + role + event(piece) + end));
+    EXPECT_EQ(co_await ignored_for(R"({"stream":true,"logprobs":true})"), Names{"logprobs"});
+    server.set_script(reply(stream_head() + role +
+                            event(R"({"choices":[{"index":0,"delta":{"content":"a"},)"
+                                  R"("logprobs":{"content":[{"token":"a","logprob":-1}]}}]})") +
+                            end));
+    EXPECT_EQ(co_await ignored_for(R"({"stream":true,"logprobs":true})"), Names{});
+    server.set_script(reply(stream_head() + role + end));  // no text at all
+    EXPECT_EQ(co_await ignored_for(R"({"stream":true,"logprobs":true})"), Names{});
+  });
+}
+
+TEST(UpstreamBackend, VectorsFitTheDimensions) {
+  on_runtime([](async::Scope& scope) -> Task<void> {
+    ScriptedServer server(scope, reply(plain_reply(200, R"({"data":[{"embedding":[3,4,12]}]})")));
+    const auto upstream = backend({server.url()}, {.failures_to_open = 1});
+    const auto ask = [&](int dimensions) {
+      return json::object({{"input", "a"}, {"dimensions", dimensions}});
+    };
+    const auto two = ask(2);
+    const auto four = ask(4);
+    EXPECT_THAT(json::write(co_await upstream->embed(two, call())), HasSubstr(R"("embedding":[6.0)"));
+    // The request asks for more than there is: not the replica's failure.
+    EXPECT_EQ(co_await status_of(upstream->embed(four, call())), 503);
+    EXPECT_EQ(co_await status_of(upstream->embed(two, call())), 0);
+  });
+}
+
 TEST(UpstreamBackend, TheRequestsOwnFaultsAreNotRepeated) {
   on_runtime([](async::Scope& scope) -> Task<void> {
     ScriptedServer first(scope,

@@ -1,9 +1,7 @@
 // Embeddings of an upstream, in the form that was asked for.
-#include <bit>
-#include <cstring>
-#include <span>
+#include <vector>
 
-#include "base/text.hpp"
+#include "engine/embedding_vector.hpp"
 #include "engine/upstream_members.hpp"
 
 namespace hearth::engine::upstream {
@@ -18,32 +16,24 @@ std::size_t count_inputs(const object& request) {
   return !inputs || inputs->empty() || inputs->front().is_number() ? 1 : inputs->size();
 }
 
-value to_base64(const array& numbers) {
+std::vector<float> to_floats(const value& vector) {
+  if (const json::string* base64 = vector.if_string()) {
+    auto floats = decode_vector(json::view(*base64));
+    if (!floats) throw unusable_answer();
+    return std::move(*floats);
+  }
+  const array& numbers = vector.get_array();
   std::vector<float> floats;
   floats.reserve(numbers.size());
   for (const value& number : numbers)
     floats.push_back(static_cast<float>(json::as_number(number).value_or(0)));
-  return value(text::encode_base64(std::as_bytes(std::span(floats))));
-}
-
-value to_numbers(std::string_view base64) {
-  static_assert(std::endian::native == std::endian::little);
-  const auto bytes = text::decode_base64(base64);
-  if (!bytes || bytes->size() % sizeof(float) != 0) throw unusable_answer();
-  array numbers;
-  numbers.reserve(bytes->size() / sizeof(float));
-  for (std::size_t at = 0; at < bytes->size(); at += sizeof(float)) {
-    float number = 0;
-    std::memcpy(&number, bytes->data() + at, sizeof number);
-    numbers.emplace_back(number);
-  }
-  return numbers;
+  return floats;
 }
 
 }  // namespace
 
 object read_embeddings(value answer, const object& request) {
-  const bool wants_base64 = json::find_string(request, field::encoding_format) == "base64";
+  const VectorForm form = vector_form_of(request);
   const std::size_t expected = count_inputs(request);
   object* from = answer.if_object();
   array* data = from ? array_of(*from, field::data) : nullptr;
@@ -59,12 +49,10 @@ object read_embeddings(value answer, const object& request) {
     object entry(out.storage());
     entry.emplace(field::object, field::embedding);
     entry.emplace(field::index, index_of(*given, position, expected));
-    if (wants_base64 && vector->is_array()) {
-      entry.emplace(field::embedding, to_base64(vector->get_array()));
-    } else if (!wants_base64 && vector->is_string()) {
-      entry.emplace(field::embedding, to_numbers(json::view(vector->get_string())));
-    } else {
+    if (vector->is_string() == (form == VectorForm::base64)) {
       entry.emplace(field::embedding, std::move(*vector));
+    } else {
+      entry.emplace(field::embedding, render_vector(to_floats(*vector), form));
     }
     kept.emplace_back(std::move(entry));
   }
@@ -77,6 +65,20 @@ object read_embeddings(value answer, const object& request) {
   usage.emplace(field::total_tokens, tokens);
   out.emplace(field::usage, std::move(usage));
   return out;
+}
+
+void fit_dimensions(object& reply, const object& request) {
+  const auto asked = json::find_integer(request, field::dimensions);
+  if (!asked) return;
+  const auto dimensions = static_cast<std::size_t>(*asked);
+  for (value& item : reply.at(field::data).as_array()) {
+    value& vector = item.as_object().at(field::embedding);
+    if (vector.is_array() && vector.get_array().size() == dimensions) continue;
+    std::vector<float> floats = to_floats(vector);
+    if (floats.size() == dimensions) continue;
+    if (!shorten(floats, dimensions)) throw unusable_answer();
+    vector = render_vector(floats, vector_form_of(request));
+  }
 }
 
 }  // namespace hearth::engine::upstream

@@ -52,6 +52,17 @@ bool speaks_of_context(const ErrorBody& error) {
          error.message.find("context length exceeded") != std::string::npos;
 }
 
+// A word that names a kind of error; "" for anything that might be more than that.
+std::string label_of(const object& error, std::string_view name) {
+  constexpr std::size_t longest = 64;
+  if (const auto number = json::find_integer(error, name)) return std::to_string(*number);
+  const auto word = json::find_string(error, name).value_or("");
+  const bool plain = word.size() <= longest && std::ranges::all_of(word, [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+                     });
+  return std::string(plain ? word : "");
+}
+
 }  // namespace
 
 ApiError read_error(int status, const net::Headers& headers, std::string_view body, std::string_view secret) {
@@ -83,6 +94,15 @@ ApiError read_error(int status, const net::Headers& headers, std::string_view bo
       return ApiError::unavailable("engine_unavailable", "The upstream of this model cannot answer.")
           .with_retry_after(std::chrono::seconds(1));
   }
+}
+
+void log_stream_error(const json::value& error) {
+  static const object none;
+  const object& at = error.is_object() ? error.get_object() : none;
+  log::warn("upstream error in a stream", {{"status", label_of(at, field::status)},
+                                           {"type", label_of(at, field::type)},
+                                           {"code", label_of(at, field::code)},
+                                           {"bytes", json::write(error).size()}});
 }
 
 ApiError unusable_answer() {

@@ -95,6 +95,14 @@ std::optional<Turn> ReplicaSet::pick(std::uint64_t tried, SteadyTime now) {
   return Turn(*this, *best, best_index, false);
 }
 
+bool ReplicaSet::has_other(std::uint64_t tried) const {
+  std::lock_guard lock(mutex_);
+  for (std::size_t index = 0; index < replicas_.size(); ++index) {
+    if (!(tried >> index & 1U) && !replicas_[index]->open) return true;
+  }
+  return false;
+}
+
 std::chrono::milliseconds ReplicaSet::until_retry(SteadyTime now) const {
   constexpr std::chrono::milliseconds least{1'000};
   std::lock_guard lock(mutex_);

@@ -71,6 +71,8 @@ class ReplicaSet {
   // A replica that is due for a probe, else the one with the fewest calls under way; none of `tried` (a bit
   // per index). nullopt when nobody is left.
   std::optional<Turn> pick(std::uint64_t tried, SteadyTime now);
+  // Whether one that is not down is left beside the `tried`.
+  bool has_other(std::uint64_t tried) const;
   // When the first replica that is down may be asked again.
   std::chrono::milliseconds until_retry(SteadyTime now) const;
   std::size_t size() const { return replicas_.size(); }

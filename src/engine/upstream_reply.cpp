@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "base/log.hpp"
+#include <fmt/format.h>
+
 #include "engine/upstream_members.hpp"
 
 namespace hearth::engine::upstream {
@@ -259,7 +260,12 @@ value parse_answer(std::string_view text) {
 object read_reply(value answer, Asked asked, std::size_t expected) {
   object* from = answer.if_object();
   array* choices = from ? array_of(*from, field::choices) : nullptr;
-  if (!choices || choices->size() != expected) throw unusable_answer();
+  if (!choices || choices->empty() || choices->size() > expected) throw unusable_answer();
+  if (choices->size() < expected)
+    throw ApiError::unsupported_value(
+        fmt::format("The upstream of this model gave {} of the {} choices asked for.", choices->size(),
+                    expected),
+        std::string(field::n));
   object out(answer.storage());
   out.reserve(8);
   out.emplace(field::object, asked == Asked::chat ? chat_object : completion_object);
@@ -303,7 +309,7 @@ std::optional<object> ChunkReader::read(value chunk) {
   object* from = chunk.if_object();
   if (!from) throw unusable_answer();
   if (const value* error = json::find(*from, field::error); error && !error->is_null()) {
-    log::warn("upstream error in a stream", {{"error", json::write(*error).substr(0, 500)}});
+    log_stream_error(*error);
     throw ApiError::unavailable("engine_unavailable", "The upstream of this model failed while it answered.");
   }
   if (const object* usage = json::find_object(*from, field::usage))

@@ -30,10 +30,19 @@ std::size_t count_choices(const json::object& request, Asked asked);
 // Into memory of its own, shared by all that is taken out of it.
 json::value parse_answer(std::string_view text);
 
-// Whole replies; `expected` counts choices or vectors.
+// Whole replies; `expected` counts the choices. Fewer of several choices is 400: more than this upstream can
+// do.
 json::object read_reply(json::value answer, Asked asked, std::size_t expected);
 json::object read_embeddings(json::value answer, const json::object& request);
+// Shortens vectors that are longer than `dimensions`: the upstream took no notice of it. Shorter ones cannot
+// be used. `reply` is what read_embeddings() gave.
+void fit_dimensions(json::object& reply, const json::object& request);
 bool has_usage(const json::object& reply);
+
+bool wants_logprobs(const json::object& request, Asked asked);
+// How a reply or chunk that read_reply() or ChunkReader gave answers the wish for log probabilities.
+enum class Logprobs { undecided, given, missing };  // undecided: it holds no text that could have them
+Logprobs judge_logprobs(const json::object& reply, Asked asked);
 
 // The chunks of one stream.
 class ChunkReader {
@@ -64,6 +73,8 @@ class ChunkReader {
 
 // `body` of a reply with an error status. `secret` is the upstream's key, which no message may show.
 ApiError read_error(int status, const net::Headers& headers, std::string_view body, std::string_view secret);
+// An error event in a stream. Its message may quote keys and prompts, so the log names only its kind.
+void log_stream_error(const json::value& error);
 ApiError unusable_answer();
 
 }  // namespace hearth::engine::upstream

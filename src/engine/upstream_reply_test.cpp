@@ -30,6 +30,15 @@ TEST(UpstreamRequest, ReplacesTheModelAndKeepsOursBack) {
               HasSubstr(R"("stream":true,"stream_options":{"include_usage":true}})"));
 }
 
+TEST(UpstreamRequest, KeepsBackWhatIsTakenWithoutEffect) {
+  const auto request = object(
+      R"({"safety_identifier":"s","prompt_cache_key":"k","prompt_cache_retention":"24h","service_tier":"flex",
+          "stream_options":{"include_usage":true,"include_obfuscation":true},"n":1})");
+  EXPECT_EQ(render_request(request, "m", Delivery::whole), R"({"model":"m","n":1})");
+  EXPECT_EQ(render_request(request, "m", Delivery::streamed),
+            R"({"model":"m","n":1,"stream":true,"stream_options":{"include_usage":true}})");
+}
+
 TEST(UpstreamRequest, CountsChoices) {
   EXPECT_EQ(count_choices(object(R"({"n":3})"), Asked::chat), 3u);
   EXPECT_EQ(count_choices(object(R"({"n":null})"), Asked::chat), 1u);
@@ -99,6 +108,45 @@ TEST(UpstreamReply, GivesEmbeddingsInTheFormThatWasAskedFor) {
   EXPECT_THAT(text(read_embeddings(parse_answer(packed), as_floats)),
               HasSubstr(R"("embedding":[1E0,-2.5E0])"));
   EXPECT_THROW(read_embeddings(parse_answer(floats), object(R"({"input":["a","b"]})")), ApiError);
+}
+
+TEST(UpstreamReply, FitsVectorsToTheDimensions) {
+  const auto fitted = [](std::string_view answer, std::string_view request) {
+    auto reply = read_embeddings(parse_answer(answer), object(request));
+    fit_dimensions(reply, object(request));
+    return reply.at("data").at(0).at("embedding");
+  };
+  const auto numbers = R"({"data":[{"embedding":[3,4,12]}]})";
+  const auto two = fitted(numbers, R"({"input":"a","dimensions":2})");
+  ASSERT_EQ(two.as_array().size(), 2u);
+  EXPECT_NEAR(two.at(0).to_number<double>(), 0.6, 1e-6);
+  EXPECT_NEAR(two.at(1).to_number<double>(), 0.8, 1e-6);
+  EXPECT_EQ(text(fitted(numbers, R"({"input":"a","dimensions":3})")), "[3,4,12]");
+  EXPECT_EQ(text(fitted(R"({"data":[{"embedding":"AACAPwAAIMA="}]})",
+                        R"({"input":"a","dimensions":1,"encoding_format":"base64"})")),
+            R"("AACAPw==")");
+  EXPECT_THROW(fitted(numbers, R"({"input":"a","dimensions":4})"), ApiError);
+}
+
+TEST(UpstreamReply, FewerChoicesThanAskedForAreTheRequestsFault) {
+  try {
+    chat(R"({"choices":[{"message":{"content":"x"}}]})", 2);
+    ADD_FAILURE() << "one choice is not two";
+  } catch (const ApiError& error) {
+    EXPECT_EQ(error.status(), 400);
+    EXPECT_EQ(error.param(), "n");
+  }
+}
+
+TEST(UpstreamErrors, InAStreamKeepTheirWordsOutOfTheLog) {
+  ::testing::internal::CaptureStderr();
+  log_stream_error(parse_answer(
+      R"({"message":"bad key sk-1","type":"server_error","code":"sk-1 is no key","status":500})"));
+  log_stream_error(parse_answer(R"("sk-1")"));
+  const std::string logged = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(logged, HasSubstr("server_error"));
+  EXPECT_THAT(logged, HasSubstr("500"));
+  EXPECT_THAT(logged, testing::Not(HasSubstr("sk-1")));
 }
 
 TEST(UpstreamChunks, AddTheRoleAndHoldBackUsage) {

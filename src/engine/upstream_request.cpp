@@ -27,11 +27,18 @@ void append_key(std::string& out, std::string_view key) {
   out.push_back(':');
 }
 
-// Concerns this server only: we store, we route, we tag.
+// Concerns this server only: we store, we route, we tag. Also what the contract says is taken without effect.
 bool stays_here(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> ours{
-      field::model,    field::stream,       field::stream_options,   field::store,
-      field::metadata, field::service_tier, field::prompt_cache_key, field::prompt_cache_retention,
+  static constexpr std::array<std::string_view, 9> ours{
+      field::model,
+      field::stream,
+      field::stream_options,
+      field::store,
+      field::metadata,
+      field::service_tier,
+      field::prompt_cache_key,
+      field::prompt_cache_retention,
+      field::safety_identifier,
   };
   return std::ranges::find(ours, name) != ours.end();
 }

@@ -1,6 +1,8 @@
 #include "net/http_client.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <mutex>
 #include <sys/un.h>
 #include <unordered_map>
@@ -24,7 +26,6 @@ using asio::buffer;
 using std::chrono::steady_clock;
 
 constexpr std::size_t header_limit = 64 * 1024;
-constexpr auto longest_idle = std::chrono::seconds(60);
 constexpr auto early_reply_time = std::chrono::seconds(1);
 
 struct Connection {
@@ -39,50 +40,60 @@ struct Connection {
 // await. Shared by the client and its open responses: a response may outlive the client.
 class Pool {
  public:
-  explicit Pool(std::size_t capacity) : capacity_(capacity) {}
+  Pool(std::size_t capacity, std::chrono::milliseconds longest_idle)
+      : capacity_(capacity), longest_idle_(longest_idle) {}
 
   // The one that was used last and still lives; nullptr when there is none.
   std::unique_ptr<Connection> take(const void* loop) {
     for (;;) {
       auto connection = take_any(loop);
       if (!connection) return nullptr;
-      if (steady_clock::now() - connection->idle_since < longest_idle &&
-          !connection->stream.has_unexpected_input()) {
+      if (!has_expired(*connection, steady_clock::now()) && !connection->stream.has_unexpected_input()) {
         connection->reused = true;
         return connection;
       }
     }
   }
 
+  // Also closes those that have been idle for too long: the loop's oldest ones, which take() may never reach.
   void put(const void* loop, std::unique_ptr<Connection> connection) {
-    connection->idle_since = steady_clock::now();
+    const auto now = steady_clock::now();
+    connection->idle_since = now;
+    Idle expired;  // closed after the lock is given back
     std::lock_guard lock(mutex_);
-    if (count_ >= capacity_) return;
-    idle_[loop].push_back(std::move(connection));
-    ++count_;
+    Idle& idle = idle_[loop];
+    const auto first_good =
+        std::ranges::find_if(idle, [&](const auto& kept) { return !has_expired(*kept, now); });
+    std::move(idle.begin(), first_good, std::back_inserter(expired));
+    idle.erase(idle.begin(), first_good);
+    if (idle.size() < capacity_) idle.push_back(std::move(connection));
   }
 
   void clear() {
     std::lock_guard lock(mutex_);
     idle_.clear();
-    count_ = 0;
   }
 
  private:
+  using Idle = std::deque<std::unique_ptr<Connection>>;  // the one that was used last at the back
+
+  bool has_expired(const Connection& connection, TimePoint now) const {
+    return now - connection.idle_since >= longest_idle_;
+  }
+
   std::unique_ptr<Connection> take_any(const void* loop) {
     std::lock_guard lock(mutex_);
     const auto found = idle_.find(loop);
     if (found == idle_.end() || found->second.empty()) return nullptr;
     auto connection = std::move(found->second.back());
     found->second.pop_back();
-    --count_;
     return connection;
   }
 
   std::mutex mutex_;
-  std::unordered_map<const void*, std::vector<std::unique_ptr<Connection>>> idle_;
-  std::size_t count_ = 0;
-  const std::size_t capacity_;
+  std::unordered_map<const void*, Idle> idle_;
+  const std::size_t capacity_;  // per loop
+  const std::chrono::milliseconds longest_idle_;
 };
 
 const void* loop_of(const async::Executor& executor) {
@@ -178,7 +189,7 @@ class Response final : public ClientResponse {
 
 struct HttpClient::Impl {
   Impl(Origin o, ClientTimeouts t, std::size_t idle)
-      : origin(std::move(o)), timeouts(t), pool(std::make_shared<Pool>(idle)) {
+      : origin(std::move(o)), timeouts(t), pool(std::make_shared<Pool>(idle, t.idle)) {
     if (origin.scheme != "https") return;
     tls.emplace(asio::ssl::context::tls_client);
     SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);

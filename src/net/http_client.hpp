@@ -34,6 +34,7 @@ struct ClientTimeouts {
   std::chrono::milliseconds connect{5'000};
   std::chrono::milliseconds header{600'000};  // from the request's last byte to the reply's header
   std::chrono::milliseconds between_bytes{120'000};
+  std::chrono::milliseconds idle{60'000};  // how long a connection is kept without use
 };
 
 struct ClientRequest {
@@ -70,6 +71,7 @@ class ClientResponse {
 
 class HttpClient {
  public:
+  // `idle_connections` are kept per executor.
   HttpClient(Origin origin, ClientTimeouts timeouts, std::size_t idle_connections = 64);
   ~HttpClient();
 

@@ -218,13 +218,32 @@ TEST(HttpClient, ClosesWhatItGivesUp) {
   });
 }
 
+TEST(HttpClient, ClosesConnectionsThatNobodyNeeds) {
+  TestServer::run(echo, [](TestServer& test) -> Task<void> {
+    HttpClient client(test.origin(), {.idle = 200ms});
+    auto one = co_await client.send(post("/", "1"));
+    auto two = co_await client.send(post("/", "2"));
+    auto three = co_await client.send(post("/", "3"));
+    for (auto* reply : {&one, &two, &three})
+      co_await (*reply)->read_all(100);
+    EXPECT_EQ(test.server().statistics().open_connections, 3u);
+    // The busy one is always the last that was used; the others grow old behind it.
+    for (int i = 0; i < 200 && test.server().statistics().open_connections > 1; ++i) {
+      EXPECT_EQ(co_await ask(client, post("/", "4")), "POST / 4");
+      co_await async::sleep_for(10ms);
+    }
+    EXPECT_EQ(test.server().statistics().open_connections, 1u);
+    EXPECT_EQ(test.server().statistics().accepted, 3u);
+  });
+}
+
 TEST(HttpClient, WorksFromEveryLoop) {
   std::atomic<int> answered = 0;
   TestServer::run(
       echo,
       [&answered](TestServer& test) -> Task<void> {
         async::Runtime clients(3);
-        HttpClient client(test.origin(), {});
+        HttpClient client(test.origin(), {}, 1);  // one idle connection for each loop
         const auto work = [](HttpClient& c, std::atomic<int>& count) -> Task<void> {
           for (int i = 0; i < 50; ++i)
             count += co_await ask(c, post("/", "x")) == "POST / x" ? 1 : 0;
