@@ -156,6 +156,7 @@ class RunningServer {
     co_await signals.async_wait(boost::asio::use_awaitable);
     log::warn("second signal: running requests are cut");
     server_.shutdown(std::chrono::milliseconds(0));
+    engines_.hurry();
   }
 
   const Config& config_;
