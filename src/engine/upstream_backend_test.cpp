@@ -386,6 +386,23 @@ TEST(UpstreamBackend, ACallerThatLeavesFreesTheReplica) {
   });
 }
 
+TEST(UpstreamBackend, CallersThatAreCancelledAreNoFailures) {
+  on_runtime([](async::Scope& scope) -> Task<void> {
+    ScriptedServer server(scope, [](const ScriptedRequest&, const Send&) -> Task<Then> {
+      co_await async::sleep_for(20s);
+      co_return Then::close;
+    });
+    const auto upstream = backend({server.url("/v1")}, {.failures_to_open = 1});
+    const auto ask = [](Backend& to) -> Task<void> { co_await to.chat(question, call()); };
+    const auto ask_for_stream = [](Backend& to) -> Task<void> { co_await to.stream_chat(question, call()); };
+    EXPECT_EQ(co_await async::run_unless(ask(*upstream), async::sleep_for(30ms)), std::nullopt);
+    EXPECT_EQ(co_await async::run_unless(ask_for_stream(*upstream), async::sleep_for(30ms)), std::nullopt);
+    EXPECT_EQ(server.requests.size(), 2u);
+    server.set_script(good);
+    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+  });
+}
+
 TEST(UpstreamBackend, BaseUrlsAreChecked) {
   EXPECT_THROW(backend({}), std::runtime_error);
   EXPECT_THROW(backend({"ftp://x"}), std::runtime_error);
