@@ -168,6 +168,12 @@ class Models(unittest.TestCase):
             self.assertEqual(reply.status, 503)
             self.assertEqual(server.post("/v1/chat/completions", chat(max_completion_tokens=1)).status, 200)
 
+    def test_cpu_variants_are_built(self):
+        """One program runs on every x86-64 machine from AVX2 up and takes AVX-512 where it finds it: ggml picks at start."""
+        folder = paths.llama_server().resolve().parent
+        for variant in ("haswell", "skylakex", "icelake"):
+            self.assertTrue((folder / f"libggml-cpu-{variant}.so").is_file(), variant)
+
     def test_a_quantised_model(self):
         """The kernels that differ from machine to machine are those of quantised weights."""
         base = paths.trained_model() or paths.slow_model()
