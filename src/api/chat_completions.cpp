@@ -62,13 +62,11 @@ Task<contract::Reply> stream_chat(Services& services, contract::Call& call,
                                   std::optional<json::value> metadata) {
   const engine::CallContext context{call.request_id.str(), call.deadline, call.ignored};
   auto stream = co_await services.inference.stream_chat(call.body_object(), call.project(), context);
-  // The first chunk before the reply's header: what fails until then is an ordinary error reply.
-  auto first = co_await stream->next();
   co_return contract::Reply::stream(
-      [&services, &call, stream = std::move(stream), first = std::move(first),
+      [&services, &call, stream = std::move(stream),
        metadata = std::move(metadata)](contract::EventSink& sink) mutable -> Task<void> {
         domain::ChatAccumulator whole;
-        for (auto chunk = std::move(first); chunk; chunk = co_await stream->next()) {
+        while (auto chunk = co_await stream->next()) {
           if (metadata) whole.add(*chunk);
           co_await sink.send("", *chunk);
         }

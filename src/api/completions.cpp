@@ -15,12 +15,11 @@ Task<contract::Reply> create_completion(Services& services, contract::Call& call
     co_return contract::Reply::of(co_await services.inference.complete(request, call.project(), context));
   }
   auto stream = co_await services.inference.stream_complete(request, call.project(), context);
-  auto first = co_await stream->next();
-  co_return contract::Reply::stream([stream = std::move(stream), first = std::move(first)](
-                                        contract::EventSink& sink) mutable -> Task<void> {
-    for (auto chunk = std::move(first); chunk; chunk = co_await stream->next())
-      co_await sink.send("", *chunk);
-  });
+  co_return contract::Reply::stream(
+      [stream = std::move(stream)](contract::EventSink& sink) mutable -> Task<void> {
+        while (auto chunk = co_await stream->next())
+          co_await sink.send("", *chunk);
+      });
 }
 
 }  // namespace hearth::api

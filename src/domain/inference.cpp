@@ -69,7 +69,17 @@ GenerationStream::GenerationStream(std::unique_ptr<engine::Lease> lease,
       usage_(usage),
       listener_(listener) {}
 
+Task<void> GenerationStream::begin() {
+  auto chunk = co_await next();
+  if (chunk) first_.emplace(std::move(*chunk));
+}
+
 Task<std::optional<json::object>> GenerationStream::next() {
+  if (first_) {
+    std::optional<json::object> first(std::move(*first_));
+    first_.reset();
+    co_return first;
+  }
   while (true) {
     auto chunk = co_await chunks_->next();
     if (!chunk) co_return std::nullopt;
@@ -116,6 +126,11 @@ json::object Inference::finish(json::object reply, const GenerationStream::Stamp
   return stamped(std::move(reply), stamp);
 }
 
+Task<std::unique_ptr<GenerationStream>> Inference::begun(std::unique_ptr<GenerationStream> stream) {
+  co_await stream->begin();
+  co_return stream;
+}
+
 Task<json::object> Inference::chat(const json::object& request, const ProjectId& project,
                                    const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::chat);
@@ -132,9 +147,9 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::objec
   check_chat_request(request, *target.model);
   auto lease = co_await engines_.acquire(*target.model, call);
   auto chunks = co_await lease->backend().stream_chat(request, call);
-  co_return std::make_unique<GenerationStream>(std::move(lease), std::move(chunks),
-                                               stamp("chatcmpl-", "chat.completion.chunk", target, request),
-                                               wanted_usage(request), listener_);
+  co_return co_await begun(std::make_unique<GenerationStream>(
+      std::move(lease), std::move(chunks), stamp("chatcmpl-", "chat.completion.chunk", target, request),
+      wanted_usage(request), listener_));
 }
 
 Task<json::object> Inference::complete(const json::object& request, const ProjectId& project,
@@ -153,9 +168,9 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::o
   check_completion_request(request, *target.model);
   auto lease = co_await engines_.acquire(*target.model, call);
   auto chunks = co_await lease->backend().stream_complete(request, call);
-  co_return std::make_unique<GenerationStream>(std::move(lease), std::move(chunks),
-                                               stamp("cmpl-", "text_completion", target, request),
-                                               wanted_usage(request), listener_);
+  co_return co_await begun(std::make_unique<GenerationStream>(
+      std::move(lease), std::move(chunks), stamp("cmpl-", "text_completion", target, request),
+      wanted_usage(request), listener_));
 }
 
 Task<json::object> Inference::embed(const json::object& request, const ProjectId& project,

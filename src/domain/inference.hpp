@@ -46,7 +46,10 @@ class GenerationStream {
   GenerationStream(std::unique_ptr<engine::Lease> lease, std::unique_ptr<engine::ChunkStream> chunks,
                    Stamp stamp, Usage usage, UsageListener& listener);
 
-  // nullopt at the end. Throws ApiError when the engine fails.
+  // Fetches the first chunk: what fails until then can still be an ordinary error reply.
+  Task<void> begin();
+  // nullopt at the end. Throws ApiError when the engine fails. Take each chunk into a variable of its own:
+  // one assigned over another is copied into the older one's memory, which grows until the stream ends.
   Task<std::optional<json::object>> next();
   // What the engine counted; null until the stream has told.
   const json::value& usage() const { return counted_; }
@@ -57,6 +60,7 @@ class GenerationStream {
   Stamp stamp_;
   Usage usage_;
   json::value counted_;
+  std::optional<json::object> first_;
   UsageListener& listener_;
 };
 
@@ -88,6 +92,7 @@ class Inference {
 
  private:
   Task<Target> resolve(const json::object& request, const ProjectId& project, engine::Capability needed);
+  Task<std::unique_ptr<GenerationStream>> begun(std::unique_ptr<GenerationStream> stream);
   GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target,
                                 const json::object& request) const;
   json::object finish(json::object reply, const GenerationStream::Stamp& stamp);
