@@ -96,6 +96,10 @@ TEST(Operation, TellsWhatTheContractSays) {
   EXPECT_EQ(upload.memory_factor, 1U);
   const Operation& create = fixture::tables.operations.operations[1];
   EXPECT_EQ(create.auth, Auth::key);
+  EXPECT_EQ(create.role, Role::member);
+  EXPECT_EQ(create.limited, Limited::tokens);
+  EXPECT_EQ(upload.limited, Limited::none);
+  EXPECT_EQ(fixture::tables.operations.operations[4].role, Role::owner);
   EXPECT_EQ(create.stream_end, StreamEnd::done);
   EXPECT_THAT(create.errors, ElementsAre("model_not_found"));
   EXPECT_EQ(find_reply_form(create, 201)->schema, fixture::undecided);

@@ -169,6 +169,8 @@ constexpr std::uint32_t hash_name(std::string_view name, std::uint32_t seed) {
   std::uint32_t hash = seed ^ static_cast<std::uint32_t>(size);
   hash = (hash ^ word(0)) * 0x9E3779B1U;
   hash = (hash ^ (hash >> 15) ^ word(size < 8 ? 4 : size / 2)) * 0x85EBCA77U;
+  hash = (hash ^ (hash >> 14) ^ word(size / 4)) * 0x27D4EB2FU;
+  hash = (hash ^ (hash >> 15) ^ word(size - size / 4)) * 0x165667B1U;
   hash = (hash ^ (hash >> 13) ^ word(size < 4 ? 0 : size - 4)) * 0xC2B2AE3DU;
   return hash ^ (hash >> 16);
 }

@@ -74,6 +74,8 @@ class Checker:
         for segment in operation.path.split("/")[1:]:
             if not re.match(r"([A-Za-z0-9_.-]+|\{[a-z][a-z0-9_]*\})\Z", segment):
                 self.problems.add(operation.where, f"{operation.name}: '{segment}' is not a route segment")
+        if operation.role.startswith("project_") and "project_id" not in declared:
+            self.problems.add(operation.where, f"{operation.name}: role {operation.role} needs a path parameter 'project_id'")
         holder = Type("fields", operation.where, fields=operation.path_fields + operation.query_fields)
         self._check_fields(holder)
         if operation.body:

@@ -3,13 +3,14 @@
 
     compare.py [SPEC.yaml]
 
-All operations are compared by method, path, status and query names; the implemented ones also by their parameters and,
-recursively, by the schemas of request, reply and stream. A difference that deviations.yaml does not list is a fault, and
+All operations are compared by method, path, status and query names; those that say what they reply (the implemented
+ones do) also by their parameters and, recursively, by the schemas of request, reply and stream; then the schemas of
+replies that were not met on that way and have a namesake there. A difference that deviations.yaml does not list is a fault, and
 so is a listed one that no longer occurs. Without SPEC.yaml only the list of operations is checked, against digest.yaml.
 Exit status: 0 no fault, 1 faults (printed as entries to paste), 2 wrong use. Called by CI and `./dev contract`.
 
-What is not a difference: a default inside a union arm or of a reply (neither can have effect), bounds or formats that
-our replies promise and the description leaves open, `format: unixtime` and `int64` (annotations), and `x[]` for an array
+What is not a difference: a default inside a union arm or of a reply (neither can have effect), bounds, formats, values
+or the presence of a member that our replies promise and the description leaves open, `format: unixtime` and `int64` (annotations), and `x[]` for an array
 parameter `x` (the contract's language says that both spellings are read).
 """
 import json
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from model import ERROR_SCHEMA
+from model import ERROR_SCHEMA, names_in
 from reader import load_contract
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract"
@@ -186,6 +187,9 @@ class Comparison:
     def differs(self, at, kind, ours, theirs):
         self.found[(at, kind)] = (ours, theirs)
 
+    def met(self, name):
+        return any(seen == name for seen, _, _ in self._seen)
+
     def schema(self, at, ours, theirs, is_reply):
         """One place where a value of shape `ours` stands: what belongs to the place, then the shape itself."""
         if ours.nullable != theirs.nullable:
@@ -211,8 +215,9 @@ class Comparison:
         if ours.kind != theirs.kind:
             self.differs(at, "type", ours.kind, theirs.kind)
             return
+        only_promised = is_reply and theirs.enum is None and not ours.facets.get("open_enum")
         only_suggested = ours.enum is None and theirs.facets.get("open_enum")  # is the difference "open_enum"
-        if _sorted(ours.enum) != _sorted(theirs.enum) and not only_suggested:
+        if _sorted(ours.enum) != _sorted(theirs.enum) and not only_suggested and not only_promised:
             self.differs(at, "enum", ours.enum, theirs.enum)
         self._facets(at, ours, theirs, is_reply)
         if ours.kind == "array":
@@ -239,7 +244,7 @@ class Comparison:
             else:
                 self.fields_compared += 1
                 (needed, mine), (their_needed, other) = ours.fields[name], theirs.fields[name]
-                if needed != their_needed:
+                if needed != their_needed and not (is_reply and needed):
                     self.differs(place, "required", needed, their_needed)
                 mine, other = mine.shape(), other.shape()
                 if mine.deprecated != other.deprecated:
@@ -315,6 +320,21 @@ def compare_operations(contract, document, comparison):
         _compare_operation(declared[route], described[route], ours, theirs, comparison)
     error = document["components"]["schemas"][ERROR_SCHEMA]
     comparison.schema(ERROR_SCHEMA, ours.schema(ERROR_SCHEMA), theirs.shape(error), is_reply=True)
+    for name in _reply_schemas(contract):
+        if name in document["components"]["schemas"] and not comparison.met(name):
+            comparison.schema(name, ours.schema(name), theirs.shape(document["components"]["schemas"][name]), is_reply=True)
+
+
+def _reply_schemas(contract):
+    """The names of the schemas that replies hold, in the order in which they are found."""
+    queue = [reply.schema for op in contract.operations for reply in op.replies if reply.kind == "json"]
+    found = {}
+    while queue:
+        name = queue.pop(0)
+        if name not in found and name in contract.schemas:
+            found[name] = True
+            queue += names_in(contract.schemas[name])
+    return list(found)
 
 
 def _compare_operation(op, described, ours, theirs, comparison):
@@ -323,7 +343,7 @@ def _compare_operation(op, described, ours, theirs, comparison):
     if statuses != sorted(replies):
         comparison.differs(op.name, "status", statuses, sorted(replies))
     _compare_query(op, described, ours, theirs, comparison)
-    if op.planned:
+    if not _is_whole(op):
         return
     content = described.get("requestBody", {}).get("content", {})
     kind = {"application/json": "json", "multipart/form-data": "multipart"}.get(next(iter(content), ""), "none")
@@ -347,6 +367,11 @@ def _compare_operation(op, described, ours, theirs, comparison):
             comparison.schema(op.name, ours.schema(schema), chunk, is_reply=True)
 
 
+def _is_whole(op):
+    """A planned operation may be written before it is implemented; one that names no schema of a reply is not yet."""
+    return not op.planned or any(reply.schema not in ("", _ANY) for reply in op.replies)
+
+
 def _compare_query(op, described, ours, theirs, comparison):
     parameters = {p["name"].removesuffix("[]"): p for p in described.get("parameters", []) if p["in"] == "query"}
     fields = {f.name: f for f in op.query_fields}
@@ -357,7 +382,7 @@ def _compare_query(op, described, ours, theirs, comparison):
         place, field_, parameter = f"{op.name}?{name}", fields[name], parameters[name]
         if field_.required != bool(parameter.get("required")):
             comparison.differs(place, "required", field_.required, bool(parameter.get("required")))
-        if not op.planned:
+        if _is_whole(op):
             comparison.schema(place, ours.shape(field_.type), theirs.shape(parameter["schema"]), is_reply=False)
 
 

@@ -153,7 +153,7 @@ def operation_arrays(contract, tables):
         body = tables.schema_id(op.body) if op.body else NO_NODE
         rows.append(
             f"{{OperationId{{{index}}}, {_view(op.name)}, {_view(op.group)}, {_view(op.method)}, {_view(op.path)},\n"
-            f"     Auth::{op.auth}, OperationStatus::{'planned' if op.planned else 'implemented'}, "
+            f"     Auth::{op.auth}, Role::{op.role}, Limited::{op.limited}, OperationStatus::{'planned' if op.planned else 'implemented'}, "
             f"BodyKind::{op.body_kind}, SchemaId{{{body}}}, {op.body_limit}U, {op.memory},\n"
             f"     SchemaId{{{path_fields}}}, SchemaId{{{query_fields}}}, {spans[0]}, {spans[1]},\n"
             f"     StreamEnd::{'done' if op.ends_with_done else 'none'}, {spans[2]}, {spans[3]}}}")

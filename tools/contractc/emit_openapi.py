@@ -46,6 +46,10 @@ class _Exporter:
         if operation.deprecated:
             result["deprecated"] = True
         result["security"] = [{_SCHEMES[operation.auth]: []}] if operation.auth != "none" else []
+        if operation.auth in ("key", "admin_key"):
+            result["x-hearth-role"] = operation.role
+        if operation.limited != "none":
+            result["x-hearth-limited"] = operation.limited
         parameters = [self._parameter(own, "path") for own in operation.path_fields]
         parameters += [self._parameter(own, "query") for own in operation.query_fields]
         if parameters:

@@ -4,6 +4,13 @@ from dataclasses import dataclass, field, replace
 PRIMITIVES = ("string", "integer", "number", "boolean", "any", "object", "null")
 FORMATS = ("unixtime", "uri", "base64", "binary")
 AUTHS = ("key", "admin_key", "ephemeral", "none")
+ROLES = {  # by auth: who may call an operation; the first is what an operation that says nothing has, "" = must say it
+    "key": ("member", "owner"),
+    "admin_key": ("", "reader", "owner", "project_member", "project_owner"),
+    "ephemeral": ("member",),
+    "none": ("member",),
+}
+LIMITS = ("requests", "tokens", "images", "audio")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ERROR_SCHEMA = "ErrorResponse"  # the body of every error; checked by the gate, shown in the export
 
@@ -66,6 +73,8 @@ class Operation:
     where: str
     summary: str = ""
     auth: str = ""
+    role: str = "member"
+    limited: str = "none"        # none, or one of LIMITS
     planned: bool = False
     deprecated: bool = False
     takes_rest: bool = False     # the last {parameter} spans slashes

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from checker import Checker
-from model import AUTHS, FORMATS, METHODS, PRIMITIVES, Contract, Field, Operation, Reply, Type
+from model import AUTHS, FORMATS, LIMITS, METHODS, PRIMITIVES, ROLES, Contract, Field, Operation, Reply, Type
 from yaml_source import Map, Problems, Seq, load
 
 _ANNOTATIONS = {"doc", "deprecated", "ignored", "requires", "secret", "default", "nullable"}
@@ -17,7 +17,7 @@ _FORM_KEYS = {
     "fields": {"extends", "extra"},
     "union": {"by"},
 }
-_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "status", "path", "query", "body", "multipart", "body_limit",
+_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "role", "limited", "status", "path", "query", "body", "multipart", "body_limit",
                    "memory", "reply", "events", "errors", "deprecated"}
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SCHEMA_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
@@ -233,6 +233,7 @@ class _Reader:
         if operation.auth not in AUTHS:
             self.problems.add(entry.at("auth"), f"{name} must spell out 'auth': {', '.join(AUTHS)}")
             operation.auth = "key"
+        self._read_access(entry, operation)
         if entry.get("status", "planned") != "planned":
             self.problems.add(entry.at("status"), "'status' is 'planned' or left out")
         operation.planned = "status" in entry
@@ -249,6 +250,23 @@ class _Reader:
         else:
             self.problems.add(entry.at("errors"), "'errors' must be a list of codes")
         self.operations.append(operation)
+
+    def _read_access(self, entry, operation):
+        """Who may call it, and which limits of the project it draws on."""
+        roles = ROLES[operation.auth]
+        operation.role = entry.get("role", roles[0])
+        if operation.role not in roles or operation.role == "":
+            place = entry.at("role") if "role" in entry else entry.at("op")
+            must = "must spell out 'role'" if "role" not in entry else f"has a 'role' that auth {operation.auth} does not know"
+            self.problems.add(place, f"{operation.name} {must}: {', '.join(role for role in roles if role)}")
+            operation.role = "member"
+        if "limited" in entry:
+            if operation.auth != "key":
+                self.problems.add(entry.at("limited"), f"{operation.name}: only an operation with auth key can be 'limited'")
+            elif entry["limited"] in LIMITS:
+                operation.limited = entry["limited"]
+            else:
+                self.problems.add(entry.at("limited"), f"'limited' of {operation.name} is one of: {', '.join(LIMITS)}")
 
     def _read_body(self, entry, operation):
         if "body" in entry and "multipart" in entry:

@@ -24,6 +24,8 @@ def hash_name(name: bytes, seed: int) -> int:
     value = seed ^ size
     value = (value ^ word(0)) * 0x9E3779B1 & _U32
     value = (value ^ (value >> 15) ^ word(4 if size < 8 else size // 2)) * 0x85EBCA77 & _U32
+    value = (value ^ (value >> 14) ^ word(size // 4)) * 0x27D4EB2F & _U32
+    value = (value ^ (value >> 15) ^ word(size - size // 4)) * 0x165667B1 & _U32
     value = (value ^ (value >> 13) ^ word(0 if size < 4 else size - 4)) * 0xC2B2AE3D & _U32
     return value ^ (value >> 16)
 

@@ -31,7 +31,15 @@ schemas:
   Inner: { nullable: true, fields: { on: boolean } }
   TextPart: { fields: { type!: { const: text }, text!: string } }
   ImagePart: { fields: { type!: { const: image }, url!: { type: string, format: uri } } }
-  Reply: { fields: { id!: string, made!: { type: integer, min: 0, format: unixtime } } }
+  Reply:
+    fields:
+      id!: string
+      made!: { type: integer, min: 0, format: unixtime }
+      state: { enum: [a] }
+      why: string
+      promised!: string
+      results: [Later]
+  Later: { fields: { size!: integer } }
   ErrorResponse: { fields: { error!: { fields: { message!: string } } } }
 """
 
@@ -55,7 +63,9 @@ def description():
         "Inner": {**record({"on": {"type": "boolean"}}), "nullable": True, "default": None},
         "TextPart": record({"type": constant("text"), "text": string}, ["type", "text"]),
         "ImagePart": record({"type": constant("image"), "url": {"type": "string", "format": "uri"}}, ["type", "url"]),
-        "Reply": record({"id": string, "made": {"type": "integer"}}, ["id", "made"]),
+        "Reply": record({"id": string, "made": {"type": "integer"}, "state": string, "why": string, "promised": string,
+                         "result": {"type": "array", "items": ref("Later")}}, ["id", "made"]),
+        "Later": record({"size": {"type": "integer"}}),
         "ErrorResponse": record({"error": record({"message": string}, ["message"])}, ["error"]),
     }
     operation = {
@@ -86,7 +96,24 @@ class CompareTest(unittest.TestCase):
         return comparison.found
 
     def test_equal_sides_have_no_difference(self):
-        self.assertEqual(self.found(lambda document, schemas, operation: None), {})
+        renamed = {("Reply.result", "field"): ("absent", "present"), ("Reply.results", "field"): ("present", "absent")}
+        self.assertEqual(self.found(lambda document, schemas, operation: None), renamed)
+
+    def test_a_planned_operation_is_compared_once_it_says_what_it_replies(self):
+        try:
+            for operation in self.contract.operations:
+                operation.planned = True
+            self.assertIn(("Thing.size", "max"), self.found(self.larger))
+            for operation in self.contract.operations:
+                operation.replies, self.replies = [], operation.replies
+            self.assertNotIn(("Thing.size", "max"), self.found(self.larger))
+        finally:
+            for operation in self.contract.operations:
+                operation.planned, operation.replies = False, operation.replies or self.replies
+
+    @staticmethod
+    def larger(document, schemas, operation):
+        schemas["Thing"]["allOf"][0]["properties"]["size"].update(maximum=7)
 
     def test_each_kind_of_difference_is_found(self):
         first = (lambda schemas: schemas["Thing"]["allOf"][0]["properties"])
@@ -111,7 +138,9 @@ class CompareTest(unittest.TestCase):
             ("Thing.content|array of string", "arm"): lambda d, s, o: second(s)["content"]["oneOf"].pop(),
             ("Thing.notes{}", "type"): lambda d, s, o: second(s)["notes"].update(additionalProperties={"type": "integer"}),
             ("Inner.on", "field"): lambda d, s, o: s["Inner"]["properties"].clear(),
-            ("Reply.made", "required"): lambda d, s, o: s["Reply"]["required"].pop(),
+            ("Reply.why", "required"): lambda d, s, o: s["Reply"]["required"].append("why"),
+            ("Reply.state", "enum"): lambda d, s, o: s["Reply"]["properties"]["state"].update(enum=["c"]),
+            ("Later.size", "type"): lambda d, s, o: s["Later"]["properties"]["size"].update(type="string"),
             ("ErrorResponse.error.message", "type"):
                 lambda d, s, o: s["ErrorResponse"]["properties"]["error"]["properties"]["message"].update(type="integer"),
         }

@@ -83,6 +83,14 @@ class Model(unittest.TestCase):
                             ("auth: key, path: { id: string, x: string }, reply: { 200: It } }", "which the route lacks"),
                             ("auth: key, path: { id: string } }", "has no 'reply'"),
                             ("auth: key, path: { id: string }, reply: { 200: It }, scope: x }", "'scope' is not known"),
+                            ("auth: admin_key, path: { id: string }, reply: { 200: It } }", "must spell out 'role'"),
+                            ("auth: admin_key, role: member, path: { id: string }, reply: { 200: It } }", "does not know"),
+                            ("auth: key, role: reader, path: { id: string }, reply: { 200: It } }", "does not know"),
+                            ("auth: none, role: owner, path: { id: string }, reply: { 200: It } }", "does not know"),
+                            ("auth: admin_key, role: project_owner, path: { id: string }, reply: { 200: It } }",
+                             "needs a path parameter 'project_id'"),
+                            ("auth: key, limited: files, path: { id: string }, reply: { 200: It } }", "is one of: requests"),
+                            ("auth: none, limited: tokens, path: { id: string }, reply: { 200: It } }", "only an operation"),
                             ("auth: key, path: { id: string }, reply: { 404: It } }", "not a status of success"),
                             ("auth: key, path: { id: string }, reply: { 200: No } }", "no schema 'No'"),
                             ("auth: key, path: { id: string }, reply: { 200: It }, body_limit: much }", "a size")):
@@ -110,7 +118,8 @@ class Model(unittest.TestCase):
 
 class Parts(unittest.TestCase):
     def test_perfect_hash_gives_each_name_a_slot(self):
-        names = ["max_prompt_tokens", "max_output_tokens", *[f"field_{n}" for n in range(60)]]
+        names = ["max_prompt_tokens", "max_output_tokens", "max_tokens_per_1_minute", "max_images_per_1_minute",
+                 "service_account.created", "service_account.updated", *[f"field_{n}" for n in range(60)]]
         seed, bits, slots = perfect_hash(names)
         for index, name in enumerate(names):
             self.assertEqual(slots[hash_name(name.encode(), seed) & (1 << bits) - 1], index)
@@ -148,6 +157,9 @@ class Outputs(unittest.TestCase):
         self.assertIn("include[]", parameters)
         create = document["paths"]["/v1/things"]["post"]
         self.assertIn("text/event-stream", create["responses"]["200"]["content"])
+        self.assertEqual((create["x-hearth-role"], create["x-hearth-limited"]), ("member", "tokens"))
+        self.assertEqual(document["paths"]["/v1/things/{thing_id}"]["delete"]["x-hearth-role"], "owner")
+        self.assertNotIn("x-hearth-role", document["paths"]["/v1/plans"]["post"])
         self.assertIn("model_not_found", create["responses"]["default"]["description"])
 
     def test_reports(self):
