@@ -4,6 +4,7 @@
 
 #include "base/api_error.hpp"
 #include "base/text.hpp"
+#include "contract/fields.hpp"
 
 namespace hearth::api {
 namespace {
@@ -20,18 +21,6 @@ std::string_view bearer_token(std::string_view authorization) {
   while (token.ends_with(' '))
     token.remove_suffix(1);
   return token;
-}
-
-contract::KeyKind kind_of(store::KeyKind kind) {
-  switch (kind) {
-    case store::KeyKind::project:
-      return contract::KeyKind::project;
-    case store::KeyKind::service_account:
-      return contract::KeyKind::service_account;
-    case store::KeyKind::admin:
-      return contract::KeyKind::admin;
-  }
-  return contract::KeyKind::project;
 }
 
 void check_named_tenant(const contract::Principal& principal, const net::Headers& headers) {
@@ -57,8 +46,7 @@ std::string redact_key(std::string_view secret) {
   return fmt::format("{}***{}", text::truncate_utf8(secret, shown), secret.substr(secret.size() - 4));
 }
 
-Task<contract::Principal> authenticate(store::Keys& keys, const contract::Operation& operation,
-                                       const net::Headers& headers) {
+Task<contract::Principal> authenticate(store::Keys& keys, const net::Headers& headers) {
   const std::string_view secret = bearer_token(headers.get("authorization"));
   if (secret.empty()) {
     throw ApiError::unauthenticated(
@@ -71,18 +59,69 @@ Task<contract::Principal> authenticate(store::Keys& keys, const contract::Operat
     const std::string shown = text::is_valid_utf8(secret) ? redact_key(secret) : "***";
     throw ApiError::unauthenticated("invalid_api_key", fmt::format("Incorrect API key provided: {}.", shown));
   }
-  contract::Principal principal{record->id, kind_of(record->kind), record->organization, record->project};
+  contract::Principal principal{record->id, record->kind, std::move(record->organization),
+                                std::move(record->project), std::move(record->owner)};
   check_named_tenant(principal, headers);
-  const bool is_admin = principal.kind == contract::KeyKind::admin;
-  if (operation.auth == contract::Auth::admin_key && !is_admin) {
-    throw ApiError(403, "invalid_request_error", "missing_scope",
-                   "This operation needs an admin API key of the organization.");
-  }
-  if (operation.auth == contract::Auth::key && is_admin) {
-    throw ApiError(403, "invalid_request_error", "missing_scope",
-                   "An admin API key administers the organization; this operation needs a key of a project.");
-  }
   co_return principal;
+}
+
+namespace {
+
+void check_kind(const contract::Operation& operation, const contract::Principal& principal) {
+  using contract::Auth;
+  using contract::KeyKind;
+  const auto refuse = [](std::string message) {
+    throw ApiError(403, "invalid_request_error", "missing_scope", std::move(message));
+  };
+  const bool is_admin = principal.kind == KeyKind::admin;
+  if (operation.auth == Auth::admin_key && !is_admin)
+    refuse("This operation needs an admin API key of the organization.");
+  if (operation.auth != Auth::admin_key && is_admin)
+    refuse("An admin API key administers the organization; this operation needs a key of a project.");
+  if (operation.auth == Auth::key && principal.kind == KeyKind::ephemeral)
+    refuse("An ephemeral key serves the realtime API only; this operation needs a key of a project.");
+}
+
+bool is_project_role(const contract::Principal& principal, std::string_view project,
+                     std::optional<contract::ProjectRole> needed) {
+  const auto found = principal.owner.projects.find(ProjectId(std::string(project)));
+  return found != principal.owner.projects.end() && (!needed || found->second == *needed);
+}
+
+}  // namespace
+
+void authorize(const contract::Operation& operation, const contract::Principal& principal,
+               const json::object& path) {
+  using contract::ProjectRole;
+  using contract::Role;
+  check_kind(operation, principal);
+  if (principal.owner.role == contract::OrganizationRole::owner) return;
+  // An operation on a project names it in its path, or works in the key's own.
+  const auto named = json::find_string(path, contract::field::project_id);
+  const std::string_view project = named               ? *named
+                                   : principal.project ? std::string_view(principal.project->str())
+                                                       : std::string_view();
+  const bool reads = principal.owner.role == contract::OrganizationRole::reader;
+  switch (operation.role) {
+    case Role::member:
+      return;
+    case Role::reader:
+      if (reads) return;
+      break;
+    case Role::owner:
+      if (operation.auth == contract::Auth::key && is_project_role(principal, project, ProjectRole::owner))
+        return;
+      break;
+    case Role::project_member:
+      if (is_project_role(principal, project, std::nullopt)) return;
+      break;
+    case Role::project_owner:
+      if (is_project_role(principal, project, ProjectRole::owner)) return;
+      break;
+  }
+  throw ApiError(
+      403, "invalid_request_error", "insufficient_permissions",
+      "You have insufficient permissions for this operation: the role of the key's owner does not allow it.");
 }
 
 }  // namespace hearth::api

@@ -3,15 +3,19 @@
 
 #include "contract/operation.hpp"
 #include "contract/principal.hpp"
+#include "json/json.hpp"
 #include "net/http.hpp"
 #include "store/keys.hpp"
 
 namespace hearth::api {
 
-// Throws ApiError 401 (no key, unknown key, a key of another organization or project than the headers name)
-// and 403 (a key of the wrong kind for the operation).
-Task<contract::Principal> authenticate(store::Keys& keys, const contract::Operation& operation,
-                                       const net::Headers& headers);
+// Throws ApiError 401: no key, unknown key, a key of another organization or project than the headers name.
+Task<contract::Principal> authenticate(store::Keys& keys, const net::Headers& headers);
+
+// Throws ApiError 403: a key of the wrong kind for the operation (missing_scope), or an owner whose role does
+// not allow it (insufficient_permissions). `path` is the operation's, typed.
+void authorize(const contract::Operation& operation, const contract::Principal& principal,
+               const json::object& path);
 
 // The first and last characters of a key, enough to tell one's keys apart.
 std::string redact_key(std::string_view secret);

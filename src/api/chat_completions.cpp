@@ -1,6 +1,8 @@
 // POST /chat/completions and the five operations on stored ones.
 #include <optional>
 
+#include "api/pages.hpp"
+#include "api/requester.hpp"
 #include "api/services.hpp"
 #include "base/api_error.hpp"
 #include "contract/call.hpp"
@@ -13,10 +15,6 @@ namespace hearth::api {
 namespace {
 
 namespace field = contract::field;
-
-store::Tenant tenant_of(const contract::Call& call) {
-  return {call.principal.organization, call.project()};
-}
 
 // `store` and `metadata` are ours: engines never see them. nullopt when nothing is to be stored.
 std::optional<json::value> take_store_options(json::object& request) {
@@ -60,7 +58,7 @@ Task<void> store_completion(Services& services, contract::Call& call, const json
 
 Task<contract::Reply> stream_chat(Services& services, contract::Call& call,
                                   std::optional<json::value> metadata) {
-  const engine::CallContext context{call.request_id.str(), call.deadline, call.ignored};
+  const engine::CallContext context = context_of(call);
   auto stream = co_await services.inference.stream_chat(call.body_object(), call.project(), context);
   co_return contract::Reply::stream(
       [&services, &call, stream = std::move(stream),
@@ -98,30 +96,6 @@ json::value render_message(store::ChatCompletionMessage message) {
   return out;
 }
 
-template <class Item, class Render>
-json::value render_page(store::Page<Item> page, Render render) {
-  json::array data;
-  for (Item& item : page.items)
-    data.push_back(render(std::move(item)));
-  const auto id_of = [](const json::value& item) { return item.get_object().at(field::id); };
-  json::value first = data.empty() ? json::value(nullptr) : id_of(data.front());
-  json::value last = data.empty() ? json::value(nullptr) : id_of(data.back());
-  return {{field::object, "list"},
-          {field::data, std::move(data)},
-          {field::first_id, std::move(first)},
-          {field::last_id, std::move(last)},
-          {field::has_more, page.has_more}};
-}
-
-store::PageRequest read_page(const json::object& query) {
-  store::PageRequest page;
-  if (const auto after = json::find_string(query, field::after)) page.after = std::string(*after);
-  page.limit = static_cast<std::size_t>(*json::find_integer(query, field::limit));
-  page.order =
-      json::find_string(query, field::order) == "desc" ? store::Order::descending : store::Order::ascending;
-  return page;
-}
-
 CompletionId read_completion_id(const contract::Call& call) {
   return CompletionId(std::string(call.path_string(field::completion_id)));
 }
@@ -139,7 +113,7 @@ Task<contract::Reply> create_chat_completion(Services& services, contract::Call&
   if (json::find_bool(request, field::stream).value_or(false)) {
     co_return co_await stream_chat(services, call, std::move(metadata));
   }
-  const engine::CallContext context{call.request_id.str(), call.deadline, call.ignored};
+  const engine::CallContext context = context_of(call);
   json::object reply = co_await services.inference.chat(request, call.project(), context);
   if (metadata) co_await store_completion(services, call, reply, std::move(*metadata));
   co_return contract::Reply::of(std::move(reply));

@@ -1,4 +1,5 @@
 // POST /completions.
+#include "api/requester.hpp"
 #include "api/services.hpp"
 #include "contract/call.hpp"
 #include "contract/fields.hpp"
@@ -10,7 +11,7 @@ namespace field = contract::field;
 
 Task<contract::Reply> create_completion(Services& services, contract::Call& call) {
   const json::object& request = call.body_object();
-  const engine::CallContext context{call.request_id.str(), call.deadline, call.ignored};
+  const engine::CallContext context = context_of(call);
   if (!json::find_bool(request, field::stream).value_or(false)) {
     co_return contract::Reply::of(co_await services.inference.complete(request, call.project(), context));
   }

@@ -1,4 +1,5 @@
 // POST /embeddings.
+#include "api/requester.hpp"
 #include "api/services.hpp"
 #include "contract/call.hpp"
 #include "contract/handlers.hpp"
@@ -6,7 +7,7 @@
 namespace hearth::api {
 
 Task<contract::Reply> create_embedding(Services& services, contract::Call& call) {
-  const engine::CallContext context{call.request_id.str(), call.deadline};
+  const engine::CallContext context = context_of(call);
   co_return contract::Reply::of(
       co_await services.inference.embed(call.body_object(), call.project(), context));
 }

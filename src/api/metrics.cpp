@@ -48,12 +48,13 @@ void Metrics::finished(const contract::Operation* operation, int status, std::ch
   series.nanoseconds.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
 }
 
-void Metrics::used(std::string_view model, const domain::TokenUsage& usage) {
+void Metrics::used(const contract::Used& used) {
+  if (used.requests == 0) return;
   std::lock_guard lock(tokens_mutex_);
-  auto it = tokens_.find(model);
-  if (it == tokens_.end()) it = tokens_.emplace(model, domain::TokenUsage{}).first;
-  it->second.prompt += usage.prompt;
-  it->second.completion += usage.completion;
+  auto it = tokens_.find(used.model);
+  if (it == tokens_.end()) it = tokens_.emplace(used.model, Tokens{}).first;
+  it->second.input += used.input_tokens;
+  it->second.output += used.output_tokens;
 }
 
 std::string Metrics::render(const net::ServerStatistics& server,
@@ -92,9 +93,9 @@ std::string Metrics::render(const net::ServerStatistics& server,
   {
     std::lock_guard lock(tokens_mutex_);
     for (const auto& [model, usage] : tokens_) {
-      line(out, "hearth_tokens_total{{model=\"{}\",direction=\"prompt\"}} {}", label(model), usage.prompt);
+      line(out, "hearth_tokens_total{{model=\"{}\",direction=\"prompt\"}} {}", label(model), usage.input);
       line(out, "hearth_tokens_total{{model=\"{}\",direction=\"completion\"}} {}", label(model),
-           usage.completion);
+           usage.output);
     }
   }
   header(out, "hearth_connections", "gauge", "Open client connections.");

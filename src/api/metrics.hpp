@@ -12,20 +12,20 @@
 #include <vector>
 
 #include "contract/operation.hpp"
-#include "domain/inference.hpp"
+#include "contract/used.hpp"
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
 
 namespace hearth::api {
 
 // Thread: any. Counting never blocks: atomics per operation; tokens take a short lock.
-class Metrics final : public domain::UsageListener {
+class Metrics {
  public:
   Metrics();
 
   // `operation` is null for requests that reached none.
   void finished(const contract::Operation* operation, int status, std::chrono::nanoseconds duration);
-  void used(std::string_view model, const domain::TokenUsage& usage) override;
+  void used(const contract::Used& used);
 
   std::string render(const net::ServerStatistics& server,
                      const std::vector<engine::EngineStatus>& engines) const;
@@ -40,7 +40,11 @@ class Metrics final : public domain::UsageListener {
   };
   std::vector<Series> series_;  // by operation; the last is for requests that reached none
   mutable std::mutex tokens_mutex_;
-  std::map<std::string, domain::TokenUsage, std::less<>> tokens_;
+  struct Tokens {
+    std::int64_t input = 0;
+    std::int64_t output = 0;
+  };
+  std::map<std::string, Tokens, std::less<>> tokens_;  // by model
 };
 
 }  // namespace hearth::api

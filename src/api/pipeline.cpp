@@ -57,9 +57,10 @@ struct Pipeline::Exchange {
   const contract::Operation* operation = nullptr;
   std::optional<contract::Principal> principal;
   std::vector<std::string> ignored;  // members of the body that are accepted without effect
-  std::string allow;                 // for 405
-  int status = 0;                    // of the reply's header; 0 until it is sent
-  std::string outcome = "ok";        // for the log: ok | error code | client_gone | failed
+  contract::Used used;
+  std::string allow;           // for 405
+  int status = 0;              // of the reply's header; 0 until it is sent
+  std::string outcome = "ok";  // for the log: ok | error code | client_gone | failed
 };
 
 Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
@@ -92,6 +93,7 @@ Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
     }
   }
   const auto took = services_.clock.steady_now() - exchange.started;
+  metrics_.used(exchange.used);
   metrics_.finished(exchange.operation, exchange.status ? exchange.status : 499, took);
   const std::string_view operation = exchange.operation ? exchange.operation->name : "none";
   const std::string_view project = exchange.principal && exchange.principal->project
@@ -174,17 +176,21 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   if (operation.auth == contract::Auth::key && process_.anonymous) {
     exchange.principal = process_.anonymous;
   } else if (operation.auth != contract::Auth::none) {
-    exchange.principal = co_await authenticate(services_.keys, operation, exchange.head.headers);
+    exchange.principal = co_await authenticate(services_.keys, exchange.head.headers);
   }
+  json::object path_values = contract::read_path(route);
+  if (exchange.principal) authorize(operation, *exchange.principal, path_values);
   if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);
 
   contract::Call call{.operation = operation,
                       .principal = exchange.principal.value_or(contract::Principal{}),
                       .request_id = exchange.id,
                       .deadline = exchange.started + settings_.request_time,
-                      .path = contract::read_path(route),
+                      .path = std::move(path_values),
                       .query = contract::read_query(operation, exchange.head.query()),
-                      .ignored = &exchange.ignored};
+                      .ignored = &exchange.ignored,
+                      .used = &exchange.used,
+                      .client = {exchange.head.remote_address, exchange.head.headers.get("user-agent")}};
 
   std::optional<async::Semaphore::Permit> memory;
   std::string text;

@@ -62,12 +62,13 @@ class RunningServer {
         runtime_(io_threads(config)),
         database_(open_database(config)),
         blocking_(blocking_threads),
-        keys_(*database_, clock_, ids_),
+        access_epoch_(*database_),
+        keys_(*database_, access_epoch_, clock_, ids_),
         chat_completions_(*database_),
         registered_models_(*database_),
         engines_(blocking_, engine_settings(config)),
         models_(configured(config, registered_models_, runtime_), *database_, engines_, blocking_, clock_),
-        inference_(models_, engines_, clock_, ids_, metrics_),
+        inference_(models_, engines_, clock_, ids_),
         services_{clock_, ids_, keys_, chat_completions_, models_, engines_, inference_},
         pipeline_(services_,
                   {.cors_origins = config.server.cors_origins,
@@ -125,7 +126,9 @@ class RunningServer {
     const auto organization = co_await store::Organizations(*database_).find_first();
     const auto project = co_await store::Projects(*database_).get_default(organization->id);
     log::warn("authentication is off", {{"project", project.id.str()}});
-    co_return contract::Principal{.organization = organization->id, .project = project.id};
+    contract::Principal principal{.organization = organization->id, .project = project.id};
+    principal.owner.role = contract::OrganizationRole::owner;
+    co_return principal;
   }
 
   // The first start of a data directory makes the tenant and shows its keys, this once.
@@ -166,6 +169,7 @@ class RunningServer {
   async::Runtime runtime_;
   std::unique_ptr<db::Database> database_;  // answers on the runtime's executors: it dies first
   async::BlockingPool blocking_;
+  store::AccessEpoch access_epoch_;
   store::Keys keys_;
   store::ChatCompletions chat_completions_;
   store::Models registered_models_;

@@ -29,6 +29,10 @@ class Id {
 using OrganizationId = Id<struct OrganizationTag>;
 using ProjectId = Id<struct ProjectTag>;
 using UserId = Id<struct UserTag>;
+using ServiceAccountId = Id<struct ServiceAccountTag>;
+using InviteId = Id<struct InviteTag>;
+using CertificateId = Id<struct CertificateTag>;
+using AuditLogId = Id<struct AuditLogTag>;
 using KeyId = Id<struct KeyTag>;
 using CompletionId = Id<struct CompletionTag>;
 using ModelId = Id<struct ModelTag>;

@@ -10,9 +10,16 @@
 #include "contract/operation.hpp"
 #include "contract/principal.hpp"
 #include "contract/reply.hpp"
+#include "contract/used.hpp"
 #include "json/json.hpp"
 
 namespace hearth::contract {
+
+// From where a request came; audit events keep it.
+struct Client {
+  std::string_view address;     // "127.0.0.1", "::1", "unix"
+  std::string_view user_agent;  // as sent: bytes of any kind
+};
 
 // Built by the pipeline, lives until the reply's last byte. Thread: the session's.
 struct Call {
@@ -28,6 +35,10 @@ struct Call {
 
   // Paths of parameters that are accepted without effect; the reply's header x-hearth-ignored names them.
   std::vector<std::string>* ignored = nullptr;
+
+  // What the engines used for it; never null.
+  Used* used = nullptr;
+  Client client;
 
   // The project whose objects this call sees. Operations with `auth: key` only.
   const ProjectId& project() const { return *principal.project; }

@@ -2,13 +2,33 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "base/id.hpp"
 
 namespace hearth::contract {
 
-enum class KeyKind : std::uint8_t { project, service_account, admin };
+// ephemeral: made for one client of a person, with an end.
+enum class KeyKind : std::uint8_t { project, service_account, admin, ephemeral };
+
+enum class OwnerKind : std::uint8_t { user, service_account };
+// What a user is in the organization. A service account is `none`, unless it administers (the bootstrap's).
+enum class OrganizationRole : std::uint8_t { none, reader, owner };
+enum class ProjectRole : std::uint8_t { member, owner };
+
+// For whom a key acts. Kept with the key in caches; every administrative change reads it again.
+struct Owner {
+  OwnerKind kind = OwnerKind::user;
+  std::string id;  // of the user or the service account
+  std::string name;
+  std::string email;  // of users
+  OrganizationRole role = OrganizationRole::none;
+  // The projects that it belongs to. An owner of the organization may do in every project what its owners
+  // may.
+  std::map<ProjectId, ProjectRole> projects;
+};
 
 struct Principal {
   KeyId key;
@@ -16,6 +36,7 @@ struct Principal {
   OrganizationId organization;
   // The key's own project; nullopt for an admin key.
   std::optional<ProjectId> project;
+  Owner owner;
 };
 
 }  // namespace hearth::contract

@@ -51,23 +51,47 @@ json::object stamped(json::object reply, const GenerationStream::Stamp& stamp) {
   return out;
 }
 
-}  // namespace
-
-TokenUsage read_usage(const json::object& reply) {
-  const json::object* usage = json::find_object(reply, field::usage);
-  if (!usage) return {};
-  return {json::find_integer(*usage, field::prompt_tokens).value_or(0),
-          json::find_integer(*usage, field::completion_tokens).value_or(0)};
+// Adds what the engine says at the end; what was guessed of a stream before is replaced.
+void count(contract::Used* used, const json::object& usage) {
+  if (!used) return;
+  const auto read = [](const json::object* from, std::string_view name) {
+    return from ? json::find_integer(*from, name).value_or(0) : 0;
+  };
+  const json::object* of_input = json::find_object(usage, field::prompt_tokens_details);
+  const json::object* of_output = json::find_object(usage, field::completion_tokens_details);
+  used->input_tokens = read(&usage, field::prompt_tokens);
+  used->output_tokens = read(&usage, field::completion_tokens);
+  used->cached_tokens = read(of_input, field::cached_tokens);
+  used->input_audio_tokens = read(of_input, field::audio_tokens);
+  used->output_audio_tokens = read(of_output, field::audio_tokens);
 }
+
+void count_reply(contract::Used* used, const json::object& reply) {
+  if (const json::object* usage = json::find_object(reply, field::usage)) count(used, *usage);
+}
+
+// A chunk that carries a piece of an answer.
+bool holds_a_piece(const json::object& chunk) {
+  const json::array* choices = json::find_array(chunk, field::choices);
+  if (!choices || choices->empty()) return false;
+  const json::object* choice = (*choices)[0].if_object();
+  if (!choice) return false;
+  if (const auto text = json::find_string(*choice, field::text)) return !text->empty();
+  const json::object* delta = json::find_object(*choice, field::delta);
+  return delta && (!json::is_absent_or_null(*delta, field::content) || delta->contains(field::tool_calls)) &&
+         json::find_string(*delta, field::content) != "";
+}
+
+}  // namespace
 
 GenerationStream::GenerationStream(std::unique_ptr<engine::Lease> lease,
                                    std::unique_ptr<engine::ChunkStream> chunks, Stamp stamp, Usage usage,
-                                   UsageListener& listener)
+                                   contract::Used* used)
     : lease_(std::move(lease)),
       chunks_(std::move(chunks)),
       stamp_(std::move(stamp)),
       usage_(usage),
-      listener_(listener) {}
+      used_(used) {}
 
 Task<void> GenerationStream::begin() {
   auto chunk = co_await next();
@@ -83,10 +107,11 @@ Task<std::optional<json::object>> GenerationStream::next() {
   while (true) {
     auto chunk = co_await chunks_->next();
     if (!chunk) co_return std::nullopt;
+    if (used_ && counted_.is_null() && holds_a_piece(*chunk)) ++used_->output_tokens;
     const json::value* usage = json::find(*chunk, field::usage);
     if (usage && usage->is_object()) {
       counted_ = *usage;
-      listener_.used(stamp_.model, read_usage(*chunk));
+      count(used_, usage->get_object());
       const json::array* choices = json::find_array(*chunk, field::choices);
       if (usage_ == Usage::withheld) {
         if (!choices || choices->empty()) continue;
@@ -121,9 +146,14 @@ GenerationStream::Stamp Inference::stamp(std::string_view prefix, std::string_vi
           !json::is_absent_or_null(request, field::service_tier)};
 }
 
-json::object Inference::finish(json::object reply, const GenerationStream::Stamp& stamp) {
-  listener_.used(stamp.model, read_usage(reply));
-  return stamped(std::move(reply), stamp);
+Task<std::unique_ptr<engine::Lease>> Inference::acquire(const Target& target,
+                                                        const engine::CallContext& call) {
+  auto lease = co_await engines_.acquire(*target.model, call);
+  if (call.used) {
+    call.used->model = target.model->id;
+    call.used->requests = 1;
+  }
+  co_return lease;
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::begun(std::unique_ptr<GenerationStream> stream) {
@@ -135,9 +165,11 @@ Task<json::object> Inference::chat(const json::object& request, const ProjectId&
                                    const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::chat);
   check_chat_request(request, *target.model);
-  auto lease = co_await engines_.acquire(*target.model, call);
+  auto lease = co_await acquire(target, call);
   auto made = stamp("chatcmpl-", "chat.completion", target, request);
-  co_return finish(co_await lease->backend().chat(request, call), made);
+  json::object reply = co_await lease->backend().chat(request, call);
+  count_reply(call.used, reply);
+  co_return stamped(std::move(reply), made);
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::object& request,
@@ -145,20 +177,22 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::objec
                                                                const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::chat);
   check_chat_request(request, *target.model);
-  auto lease = co_await engines_.acquire(*target.model, call);
+  auto lease = co_await acquire(target, call);
   auto chunks = co_await lease->backend().stream_chat(request, call);
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("chatcmpl-", "chat.completion.chunk", target, request),
-      wanted_usage(request), listener_));
+      wanted_usage(request), call.used));
 }
 
 Task<json::object> Inference::complete(const json::object& request, const ProjectId& project,
                                        const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::completion);
   check_completion_request(request, *target.model);
-  auto lease = co_await engines_.acquire(*target.model, call);
+  auto lease = co_await acquire(target, call);
   auto made = stamp("cmpl-", "text_completion", target, request);
-  co_return finish(co_await lease->backend().complete(request, call), made);
+  json::object reply = co_await lease->backend().complete(request, call);
+  count_reply(call.used, reply);
+  co_return stamped(std::move(reply), made);
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::object& request,
@@ -166,19 +200,19 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::o
                                                                    const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::completion);
   check_completion_request(request, *target.model);
-  auto lease = co_await engines_.acquire(*target.model, call);
+  auto lease = co_await acquire(target, call);
   auto chunks = co_await lease->backend().stream_complete(request, call);
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("cmpl-", "text_completion", target, request),
-      wanted_usage(request), listener_));
+      wanted_usage(request), call.used));
 }
 
 Task<json::object> Inference::embed(const json::object& request, const ProjectId& project,
                                     const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::embedding);
-  auto lease = co_await engines_.acquire(*target.model, call);
+  auto lease = co_await acquire(target, call);
   json::object reply = co_await lease->backend().embed(request, call);
-  listener_.used(target.name, read_usage(reply));
+  count_reply(call.used, reply);
   reply[field::model] = target.name;
   co_return reply;
 }

@@ -15,23 +15,9 @@
 
 namespace hearth::domain {
 
-// What engines counted, over all choices.
-struct TokenUsage {
-  std::int64_t prompt = 0;
-  std::int64_t completion = 0;
-};
-
-TokenUsage read_usage(const json::object& reply);
-
-// Counts what was used; made by app/ (metrics). Thread: any.
-class UsageListener {
- public:
-  virtual ~UsageListener() = default;
-  virtual void used(std::string_view model, const TokenUsage& usage) = 0;
-};
-
 // A streamed reply on its way to the client: every chunk stamped, the usage chunk withheld unless asked for.
-// Thread: the session's. Destroying it early stops the engine's work.
+// Thread: the session's. Destroying it early stops the engine's work. Until the engine tells what it counted,
+// each chunk with a piece of an answer counts as one token: so what a client that left has used is not lost.
 class GenerationStream {
  public:
   struct Stamp {
@@ -44,7 +30,7 @@ class GenerationStream {
   enum class Usage { withheld, included };
 
   GenerationStream(std::unique_ptr<engine::Lease> lease, std::unique_ptr<engine::ChunkStream> chunks,
-                   Stamp stamp, Usage usage, UsageListener& listener);
+                   Stamp stamp, Usage usage, contract::Used* used);
 
   // Fetches the first chunk: what fails until then can still be an ordinary error reply.
   Task<void> begin();
@@ -61,7 +47,7 @@ class GenerationStream {
   Usage usage_;
   json::value counted_;
   std::optional<json::object> first_;
-  UsageListener& listener_;
+  contract::Used* used_;
 };
 
 struct Target {
@@ -74,9 +60,8 @@ struct Target {
 // what engines throw.
 class Inference {
  public:
-  Inference(ModelDirectory& directory, engine::Engines& engines, const Clock& clock, IdSource& ids,
-            UsageListener& listener)
-      : directory_(directory), engines_(engines), clock_(clock), ids_(ids), listener_(listener) {}
+  Inference(ModelDirectory& directory, engine::Engines& engines, const Clock& clock, IdSource& ids)
+      : directory_(directory), engines_(engines), clock_(clock), ids_(ids) {}
 
   Task<json::object> chat(const json::object& request, const ProjectId& project,
                           const engine::CallContext& call);
@@ -95,13 +80,13 @@ class Inference {
   Task<std::unique_ptr<GenerationStream>> begun(std::unique_ptr<GenerationStream> stream);
   GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target,
                                 const json::object& request) const;
-  json::object finish(json::object reply, const GenerationStream::Stamp& stamp);
+  // An engine of the target, with the request counted as one that reached it.
+  Task<std::unique_ptr<engine::Lease>> acquire(const Target& target, const engine::CallContext& call);
 
   ModelDirectory& directory_;
   engine::Engines& engines_;
   const Clock& clock_;
   IdSource& ids_;
-  UsageListener& listener_;
 };
 
 }  // namespace hearth::domain

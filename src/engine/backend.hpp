@@ -14,6 +14,7 @@
 
 #include "async/task.hpp"
 #include "base/clock.hpp"
+#include "contract/used.hpp"
 #include "json/json.hpp"
 
 namespace hearth::engine {
@@ -25,6 +26,8 @@ struct CallContext {
   // Receives the paths of parameters that this model takes without effect, before the reply or the first
   // chunk; the client finds them in the header x-hearth-ignored. May be null.
   std::vector<std::string>* ignored = nullptr;
+  // Receives what the engine counted; see there. May be null. Filled by domain/, not by adapters.
+  contract::Used* used = nullptr;
 };
 
 // The chunks of a streamed reply, API-shaped (chat.completion.chunk, or the completion object). The last

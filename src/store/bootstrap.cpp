@@ -1,11 +1,10 @@
 #include "store/bootstrap.hpp"
 
 #include "store/keys.hpp"
+#include "store/sequence.hpp"
 
 namespace hearth::store {
 namespace {
-
-constexpr std::string_view initial_owner = "bootstrap";
 
 std::optional<Bootstrap> create(db::Connection& connection, const Clock& clock, IdSource& ids) {
   const UnixSeconds now = clock.unix_now();
@@ -22,11 +21,20 @@ std::optional<Bootstrap> create(db::Connection& connection, const Clock& clock, 
   connection.execute("INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)",
                      {made.organization, "Hearth", now});
   connection.execute(
-      "INSERT INTO projects (id, organization_id, name, status, is_default, created_at) "
-      "VALUES ($1, $2, $3, 'active', 1, $4)",
-      {made.project, made.organization, "Default project", now});
+      "INSERT INTO projects (id, organization_id, name, status, is_default, created_at, sequence) "
+      "VALUES ($1, $2, $3, 'active', 1, $4, $5)",
+      {made.project, made.organization, "Default project", now,
+       next_sequence(connection, made.organization, "projects")});
+  // Nobody is known yet: the first keys belong to a service account that may administer.
+  const std::string account = ids.make("svc_acct_");
+  connection.execute(
+      "INSERT INTO service_accounts (id, organization_id, project_id, name, role, administers, created_at, "
+      "sequence) VALUES ($1, $2, $3, 'Bootstrap', 'owner', 1, $4, $5)",
+      {account, made.organization, made.project, now,
+       next_sequence(connection, {made.organization, made.project}, "service_accounts")});
   const auto create_key = [&](KeyKind kind, std::optional<ProjectId> project, std::string name) {
-    NewKey key{made.organization, std::move(project), kind, std::move(name), std::string(initial_owner)};
+    NewKey key{made.organization, std::move(project),         kind,
+               std::move(name),   OwnerKind::service_account, account};
     return Keys::create_in(connection, clock, ids, std::move(key)).secret;
   };
   made.admin_key = create_key(KeyKind::admin, std::nullopt, "First admin key");

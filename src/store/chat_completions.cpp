@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "json/json.hpp"
+#include "store/sequence.hpp"
 
 namespace hearth::store {
 namespace {
@@ -42,17 +43,6 @@ ChatCompletionRecord parse_record(const db::Row& row) {
           .metadata = parse_metadata(row.get<std::string_view>(5))};
 }
 
-std::int64_t next_sequence(db::Connection& connection, const Tenant& tenant) {
-  return connection
-      .query(
-          "INSERT INTO sequences (organization_id, project_id, name, value) "
-          "VALUES ($1, $2, 'chat_completions', 1) "
-          "ON CONFLICT (organization_id, project_id, name) DO UPDATE SET value = sequences.value + 1 "
-          "RETURNING value",
-          {tenant.organization, tenant.project})[0]
-      .get<std::int64_t>(0);
-}
-
 void insert_metadata(db::Connection& connection, const Tenant& tenant, const CompletionId& id,
                      const Metadata& metadata) {
   for (const auto& [name, value] : metadata) {
@@ -68,8 +58,9 @@ void insert(db::Connection& connection, const Tenant& tenant, const NewChatCompl
   connection.execute(
       "INSERT INTO chat_completions (id, organization_id, project_id, created_at, sequence, model, request, "
       "response, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-      {record.id, tenant.organization, tenant.project, record.created_at, next_sequence(connection, tenant),
-       record.model, record.request, record.response, write_metadata(record.metadata)});
+      {record.id, tenant.organization, tenant.project, record.created_at,
+       next_sequence(connection, tenant, "chat_completions"), record.model, record.request, record.response,
+       write_metadata(record.metadata)});
   for (std::size_t position = 0; position < completion.messages.size(); ++position) {
     connection.execute(
         "INSERT INTO chat_completion_messages (completion_id, organization_id, project_id, position, "

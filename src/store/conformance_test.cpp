@@ -30,6 +30,7 @@ struct DriverCase {
 // One server process on the database.
 struct Server {
   std::unique_ptr<db::Database> database;
+  AccessEpoch epoch{*database};
   Keys keys;
   Organizations organizations{*database};
   Projects projects{*database};
@@ -37,7 +38,7 @@ struct Server {
   Models models{*database};
 
   Server(std::unique_ptr<db::Driver> driver, const Clock& clock, IdSource& ids)
-      : database(open_database(std::move(driver))), keys(*database, clock, ids) {}
+      : database(open_database(std::move(driver))), keys(*database, epoch, clock, ids) {}
 };
 
 class StoreConformance : public testing::TestWithParam<DriverCase> {
@@ -56,6 +57,26 @@ class StoreConformance : public testing::TestWithParam<DriverCase> {
       if (made) out = {made->organization, made->project};
     }(server, clock_, ids_, tenant));
     return tenant;
+  }
+
+  // A service account of the tenant's project.
+  std::string add_account(Server& server, const Tenant& tenant) {
+    const std::string id = ids_.make("svc_acct_");
+    run([](Server& s, const Tenant& t, const std::string& account) -> Task<void> {
+      co_await s.database->write([&](db::Connection& connection) {
+        connection.execute(
+            "INSERT INTO service_accounts (id, organization_id, project_id, name, role, created_at, "
+            "sequence) "
+            "VALUES ($1, $2, $3, 'x', 'member', 1, 1)",
+            {account, t.organization, t.project});
+      });
+    }(server, tenant, id));
+    return id;
+  }
+  NewKey key_of(Server& server, const Tenant& tenant, KeyKind kind = KeyKind::project,
+                std::string name = "k") {
+    return {tenant.organization,        tenant.project, kind, std::move(name), OwnerKind::service_account,
+            add_account(server, tenant)};
   }
 
   // Another project of the same organization, and one of another.
@@ -101,6 +122,11 @@ std::vector<std::string> ids_of(const Page<ChatCompletionRecord>& page) {
 }
 
 using Ids = std::vector<std::string>;
+
+Task<bool> revoke(Server& server, const Clock& clock, OrganizationId organization, KeyId key) {
+  co_return co_await server.database->write(
+      [&](db::Connection& connection) { return Keys::revoke_in(connection, clock, organization, key); });
+}
 
 TEST_P(StoreConformance, TheFirstStartMakesEverythingOnce) {
   const auto here = start();
@@ -148,15 +174,14 @@ TEST_P(StoreConformance, OrganizationsAndProjectsAreFoundById) {
 TEST_P(StoreConformance, KeysAreFoundByTheirSecretOnly) {
   const auto server = start();
   const Tenant tenant = make_tenant(*server);
-  run([](Server& s, Tenant own) -> Task<void> {
-    const auto created =
-        co_await s.keys.create({own.organization, own.project, KeyKind::service_account, "ci", "svc_acct_1"});
+  run([](Server& s, Tenant own, NewKey key) -> Task<void> {
+    const auto created = co_await s.keys.create(key);
     EXPECT_TRUE(created.secret.starts_with("sk-svcacct-"));
     EXPECT_GE(created.secret.size(), std::string_view("sk-svcacct-").size() + 48);
     for (int i = 0; i < 3; ++i) {
       const auto found = co_await s.keys.find_by_secret(created.secret);
       EXPECT_TRUE(found && found->id == created.record.id && found->kind == KeyKind::service_account &&
-                  found->project == own.project && found->name == "ci" && found->owner == "svc_acct_1");
+                  found->project == own.project && found->name == "ci" && found->owner.id == key.owner);
     }
     EXPECT_FALSE((co_await s.keys.find_by_secret(created.secret + "x")).has_value());
     EXPECT_FALSE((co_await s.keys.find_by_secret("")).has_value());
@@ -167,44 +192,45 @@ TEST_P(StoreConformance, KeysAreFoundByTheirSecretOnly) {
         EXPECT_LT(row.get<std::string>(1).size(), 24u);
       }
     });
-  }(*server, tenant));
+  }(*server, tenant, key_of(*server, tenant, KeyKind::service_account, "ci")));
 }
 
 TEST_P(StoreConformance, ARevokedKeyIsGoneEverywhereAtOnce) {
   const auto here = start();
   const auto there = start();
   const Tenant tenant = make_tenant(*here);
-  run([](Server& a, Server& b, Tenant own) -> Task<void> {
-    const auto key = co_await a.keys.create({own.organization, own.project, KeyKind::project, "k", "me"});
+  run([](Server& a, Server& b, Tenant own, NewKey wanted, FakeClock& clock) -> Task<void> {
+    const auto key = co_await a.keys.create(wanted);
     EXPECT_TRUE((co_await a.keys.find_by_secret(key.secret)).has_value());
     EXPECT_TRUE((co_await b.keys.find_by_secret(key.secret)).has_value());
-    EXPECT_FALSE(co_await a.keys.revoke(OrganizationId("org-other"), key.record.id));
+    EXPECT_FALSE(co_await revoke(a, clock, OrganizationId("org-other"), key.record.id));
     EXPECT_TRUE((co_await b.keys.find_by_secret(key.secret)).has_value());
-    EXPECT_TRUE(co_await a.keys.revoke(own.organization, key.record.id));
+    EXPECT_TRUE(co_await revoke(a, clock, own.organization, key.record.id));
     EXPECT_FALSE((co_await b.keys.find_by_secret(key.secret)).has_value());
     EXPECT_FALSE((co_await a.keys.find_by_secret(key.secret)).has_value());
-    EXPECT_FALSE(co_await a.keys.revoke(own.organization, key.record.id));
-  }(*here, *there, tenant));
+    EXPECT_FALSE(co_await revoke(a, clock, own.organization, key.record.id));
+  }(*here, *there, tenant, key_of(*here, tenant), clock_));
 }
 
 TEST_P(StoreConformance, KeysOfAnArchivedProjectDoNotOpen) {
   const auto server = start();
   const Tenant tenant = make_tenant(*server);
-  run([](Server& s, Tenant own) -> Task<void> {
-    const auto key = co_await s.keys.create({own.organization, own.project, KeyKind::project, "k", "me"});
+  run([](Server& s, Tenant own, NewKey wanted) -> Task<void> {
+    const auto key = co_await s.keys.create(wanted);
     EXPECT_TRUE((co_await s.keys.find_by_secret(key.secret)).has_value());
     co_await s.database->write([&](db::Connection& connection) {
       connection.execute("UPDATE projects SET status = 'archived' WHERE id = $1", {own.project});
+      AccessEpoch::advance_in(connection);
     });
     EXPECT_FALSE((co_await s.keys.find_by_secret(key.secret)).has_value());
-  }(*server, tenant));
+  }(*server, tenant, key_of(*server, tenant)));
 }
 
 TEST_P(StoreConformance, KeyUsesAreWrittenInBatches) {
   const auto server = start();
   const Tenant tenant = make_tenant(*server);
-  run([](Server& s, Tenant own, FakeClock& clock) -> Task<void> {
-    const auto key = co_await s.keys.create({own.organization, own.project, KeyKind::project, "k", "me"});
+  run([](Server& s, NewKey wanted, FakeClock& clock) -> Task<void> {
+    const auto key = co_await s.keys.create(wanted);
     const auto writes = [&s] { return s.database->counters().writes; };
     const auto before = writes();
     for (int i = 0; i < 50; ++i)
@@ -220,7 +246,7 @@ TEST_P(StoreConformance, KeyUsesAreWrittenInBatches) {
     co_await s.keys.flush_uses();
     EXPECT_EQ(writes(), before + 2);
     EXPECT_EQ((co_await s.keys.find_by_secret(key.secret))->last_used_at, clock.unix_now());
-  }(*server, tenant, clock_));
+  }(*server, key_of(*server, tenant), clock_));
 }
 
 TEST_P(StoreConformance, ACompletionIsKeptAsItWas) {

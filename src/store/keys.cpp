@@ -9,6 +9,8 @@
 #include "async/deadline.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "store/roles.hpp"
+#include "store/sequence.hpp"
 
 namespace hearth::store {
 namespace {
@@ -26,6 +28,7 @@ constexpr std::array kinds{
     KindText{KeyKind::project, "project", "sk-proj-"},
     KindText{KeyKind::admin, "admin", "sk-admin-"},
     KindText{KeyKind::service_account, "service_account", "sk-svcacct-"},
+    KindText{KeyKind::ephemeral, "ephemeral", "ek_"},
 };
 
 const KindText& text_of(KeyKind kind) {
@@ -43,40 +46,77 @@ KeyKind parse_kind(std::string_view name) {
 }
 
 KeyRecord parse_key(const db::Row& row) {
-  return {.id = row.get<KeyId>(0),
-          .organization = row.get<OrganizationId>(1),
-          .project = row.get<std::optional<ProjectId>>(2),
-          .kind = parse_kind(row.get<std::string_view>(3)),
-          .name = row.get<std::string>(4),
-          .owner = row.get<std::string>(5),
-          .redacted_value = row.get<std::string>(6),
-          .created_at = row.get<UnixSeconds>(7),
-          .last_used_at = row.get<std::optional<UnixSeconds>>(8)};
+  KeyRecord record{.id = row.get<KeyId>(0),
+                   .organization = row.get<OrganizationId>(1),
+                   .project = row.get<std::optional<ProjectId>>(2),
+                   .kind = parse_kind(row.get<std::string_view>(3)),
+                   .name = row.get<std::string>(4),
+                   .redacted_value = row.get<std::string>(7),
+                   .created_at = row.get<UnixSeconds>(8),
+                   .last_used_at = row.get<std::optional<UnixSeconds>>(9),
+                   .expires_at = row.get<std::optional<UnixSeconds>>(10)};
+  record.owner.kind = parse_owner_kind(row.get<std::string_view>(5));
+  record.owner.id = row.get<std::string>(6);
+  return record;
+}
+
+// Fills in who the owner is now; false when there is no such user or service account any more.
+bool complete_owner(db::Connection& connection, const OrganizationId& organization, Owner& owner) {
+  if (owner.kind == OwnerKind::service_account) {
+    const db::Rows rows = connection.query(
+        "SELECT name, project_id, role, administers FROM service_accounts "
+        "WHERE id = $1 AND organization_id = $2",
+        {owner.id, organization});
+    if (rows.empty()) return false;
+    owner.name = rows[0].get<std::string>(0);
+    owner.projects.emplace(rows[0].get<ProjectId>(1), parse_project_role(rows[0].get<std::string_view>(2)));
+    if (rows[0].get<bool>(3)) owner.role = contract::OrganizationRole::owner;
+    return true;
+  }
+  const db::Rows rows = connection.query(
+      "SELECT name, email, role FROM users WHERE id = $1 AND organization_id = $2", {owner.id, organization});
+  if (rows.empty()) return false;
+  owner.name = rows[0].get<std::string>(0);
+  owner.email = rows[0].get<std::string>(1);
+  owner.role = parse_organization_role(rows[0].get<std::string_view>(2));
+  for (const db::Row row : connection.query(
+           "SELECT project_id, role FROM project_users WHERE user_id = $1 AND organization_id = $2",
+           {owner.id, organization})) {
+    owner.projects.emplace(row.get<ProjectId>(0), parse_project_role(row.get<std::string_view>(1)));
+  }
+  return true;
 }
 
 std::optional<KeyRecord> find_active(db::Connection& connection, const std::string& hash) {
   const db::Rows rows = connection.query(
-      "SELECT k.id, k.organization_id, k.project_id, k.kind, k.name, k.owner, k.redacted_value, "
-      "k.created_at, "
-      "k.last_used_at FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id "
+      "SELECT k.id, k.organization_id, k.project_id, k.kind, k.name, k.owner_kind, k.owner, "
+      "k.redacted_value, "
+      "k.created_at, k.last_used_at, k.expires_at FROM api_keys k LEFT JOIN projects p ON p.id = "
+      "k.project_id "
       "WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.project_id IS NULL OR p.status = 'active')",
       {hash});
   if (rows.empty()) return std::nullopt;
-  return parse_key(rows[0]);
+  KeyRecord record = parse_key(rows[0]);
+  if (!complete_owner(connection, record.organization, record.owner)) return std::nullopt;
+  const bool at_home = !record.project || record.owner.role == contract::OrganizationRole::owner ||
+                       record.owner.projects.contains(*record.project);
+  if (!at_home) return std::nullopt;
+  return record;
 }
 
 }  // namespace
 
 Task<std::optional<KeyRecord>> Keys::find_by_secret(std::string_view secret) {
   const Hash hash = text::sha256_hex(secret);
-  const std::uint64_t token = database_.change_token();  // before the row is read
-  auto record = find_cached(hash, token);
+  const std::uint64_t epoch = co_await epoch_.current();  // before the row is read
+  auto record = find_cached(hash, epoch);
   if (!record) {
     record =
         co_await database_.read([hash](db::Connection& connection) { return find_active(connection, hash); });
-    remember(hash, token, record);
+    remember(hash, epoch, record);
   }
-  if (record) note_use(*record);
+  if (record && record->expires_at && *record->expires_at <= clock_.unix_now()) co_return std::nullopt;
+  if (record) note_use(hash, *record);
   co_return record;
 }
 
@@ -96,28 +136,30 @@ CreatedKey Keys::create_in(db::Connection& connection, const Clock& clock, IdSou
                     .project = std::move(key.project),
                     .kind = key.kind,
                     .name = std::move(key.name),
-                    .owner = std::move(key.owner),
                     .redacted_value = fmt::format("{}...{}", secret.substr(0, kind.prefix.size() + 3),
                                                   secret.substr(secret.size() - 4)),
-                    .created_at = clock.unix_now()};
-  const KeyRecord& record = created.record;
+                    .created_at = clock.unix_now(),
+                    .expires_at = key.expires_at};
+  KeyRecord& record = created.record;
+  record.owner.kind = key.owner_kind;
+  record.owner.id = std::move(key.owner);
+  complete_owner(connection, record.organization, record.owner);
   connection.execute(
-      "INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner, "
-      "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+      "INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner_kind, "
+      "owner, created_at, expires_at, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
       {record.id, record.organization, record.project, kind.name, record.name, text::sha256_hex(secret),
-       record.redacted_value, record.owner, record.created_at});
+       record.redacted_value, kind_name(record.owner.kind), record.owner.id, record.created_at,
+       record.expires_at, next_sequence(connection, record.organization, "api_keys")});
   return created;
 }
 
-Task<bool> Keys::revoke(OrganizationId organization, KeyId id) {
-  const UnixSeconds now = clock_.unix_now();
-  co_return co_await database_.write(
-      [organization = std::move(organization), id = std::move(id), now](db::Connection& connection) {
-        return connection.execute(
-                   "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND organization_id = $3 "
-                   "AND revoked_at IS NULL",
-                   {now, id, organization}) == 1;
-      });
+bool Keys::revoke_in(db::Connection& connection, const Clock& clock, const OrganizationId& organization,
+                     const KeyId& id) {
+  AccessEpoch::advance_in(connection);
+  return connection.execute(
+             "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND organization_id = $3 AND revoked_at IS "
+             "NULL",
+             {clock.unix_now(), id, organization}) == 1;
 }
 
 Task<void> Keys::record_uses() {
@@ -159,29 +201,31 @@ Task<void> Keys::flush_uses() {
   std::rethrow_exception(failure);
 }
 
-std::optional<KeyRecord> Keys::find_cached(const Hash& hash, std::uint64_t token) {
+std::optional<KeyRecord> Keys::find_cached(const Hash& hash, std::uint64_t epoch) {
   std::lock_guard lock(mutex_);
   const auto found = cache_.find(hash);
-  if (found == cache_.end() || found->second.token != token) return std::nullopt;
+  if (found == cache_.end() || found->second.epoch != epoch) return std::nullopt;
   return found->second.record;
 }
 
 // Unknown secrets are not remembered: whoever sends random ones must not fill the memory.
-void Keys::remember(const Hash& hash, std::uint64_t token, const std::optional<KeyRecord>& record) {
+void Keys::remember(const Hash& hash, std::uint64_t epoch, const std::optional<KeyRecord>& record) {
   std::lock_guard lock(mutex_);
   if (!record) {
     cache_.erase(hash);
     return;
   }
   if (cache_.size() >= max_cached_keys) cache_.clear();
-  cache_.insert_or_assign(hash, Entry{*record, token});
+  cache_.insert_or_assign(hash, Entry{*record, epoch});
 }
 
-void Keys::note_use(const KeyRecord& record) {
+void Keys::note_use(const Hash& hash, const KeyRecord& record) {
   const UnixSeconds now = clock_.unix_now();
   if (record.last_used_at && now - *record.last_used_at < use_resolution.count()) return;
   std::lock_guard lock(mutex_);
   unsaved_.insert_or_assign(record.id, now);
+  const auto cached = cache_.find(hash);
+  if (cached != cache_.end()) cached->second.record.last_used_at = now;
 }
 
 }  // namespace hearth::store

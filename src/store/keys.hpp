@@ -14,10 +14,13 @@
 #include "base/id.hpp"
 #include "contract/principal.hpp"
 #include "db/database.hpp"
+#include "store/access_epoch.hpp"
 
 namespace hearth::store {
 
 using contract::KeyKind;
+using contract::Owner;
+using contract::OwnerKind;
 
 struct KeyRecord {
   KeyId id;
@@ -25,10 +28,11 @@ struct KeyRecord {
   std::optional<ProjectId> project;  // empty for admin keys
   KeyKind kind = KeyKind::project;
   std::string name;
-  std::string owner;           // the user or service account it acts for
+  Owner owner;                 // the user or service account it acts for
   std::string redacted_value;  // "sk-proj-abc...wxyz"
   UnixSeconds created_at = 0;
   std::optional<UnixSeconds> last_used_at;
+  std::optional<UnixSeconds> expires_at;  // of ephemeral keys
 };
 
 struct NewKey {
@@ -36,7 +40,9 @@ struct NewKey {
   std::optional<ProjectId> project;  // set unless the kind is admin
   KeyKind kind = KeyKind::project;
   std::string name;
-  std::string owner;
+  OwnerKind owner_kind = OwnerKind::user;
+  std::string owner;                                     // id of the user or the service account
+  std::optional<UnixSeconds> expires_at = std::nullopt;  // set for ephemeral keys
 };
 
 struct CreatedKey {
@@ -47,20 +53,22 @@ struct CreatedKey {
 // Thread: any. Owned by app/.
 class Keys {
  public:
-  Keys(db::Database& database, const Clock& clock, IdSource& ids)
-      : database_(database), clock_(clock), ids_(ids) {}
+  Keys(db::Database& database, AccessEpoch& epoch, const Clock& clock, IdSource& ids)
+      : database_(database), epoch_(epoch), clock_(clock), ids_(ids) {}
 
-  // The key that `secret` belongs to, unless it is unknown or revoked or its project is archived. Kept in
-  // memory, and read again as soon as any process has written to the database: a key that another process
-  // revoked a moment ago is not found. Notes the use (see record_uses).
+  // The key that `secret` belongs to, with its owner and what that may do; nullopt when it is unknown,
+  // revoked or past its end, its project is archived, or its owner is gone or no longer in the project. Kept
+  // in memory until the access epoch moves: a key that another process revoked a moment ago is not found.
+  // Notes the use (see record_uses).
   Task<std::optional<KeyRecord>> find_by_secret(std::string_view secret);
 
   Task<CreatedKey> create(NewKey key);
   // For who writes more in the same transaction. Thread: the database's.
   static CreatedKey create_in(db::Connection& connection, const Clock& clock, IdSource& ids, NewKey key);
 
-  // False when the organization has no such key or it was revoked before.
-  Task<bool> revoke(OrganizationId organization, KeyId id);
+  // False when the organization has no such key or it was revoked before. Thread: the database's.
+  static bool revoke_in(db::Connection& connection, const Clock& clock, const OrganizationId& organization,
+                        const KeyId& id);
 
   // Writes the noted uses (`last_used_at`) once a minute until cancelled: app/ spawns it. A write that fails
   // is tried again the next minute.
@@ -71,15 +79,16 @@ class Keys {
  private:
   struct Entry {
     KeyRecord record;
-    std::uint64_t token = 0;  // the change token under which it was read
+    std::uint64_t epoch = 0;  // the access epoch under which it was read
   };
   using Hash = std::string;
 
-  std::optional<KeyRecord> find_cached(const Hash& hash, std::uint64_t token);
-  void remember(const Hash& hash, std::uint64_t token, const std::optional<KeyRecord>& record);
-  void note_use(const KeyRecord& record);
+  std::optional<KeyRecord> find_cached(const Hash& hash, std::uint64_t epoch);
+  void remember(const Hash& hash, std::uint64_t epoch, const std::optional<KeyRecord>& record);
+  void note_use(const Hash& hash, const KeyRecord& record);
 
   db::Database& database_;
+  AccessEpoch& epoch_;
   const Clock& clock_;
   IdSource& ids_;
   std::mutex mutex_;

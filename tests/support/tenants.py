@@ -26,20 +26,25 @@ def add_project(server, name="Another"):
     with _database(server) as database:
         database.execute("INSERT INTO projects (id, organization_id, name, status, is_default, created_at) VALUES (?, ?, ?, 'active', 0, ?)",
                          (project, organization, name, now))
+        account = f"svc_acct_{secrets.token_hex(8)}"
+        database.execute("INSERT INTO service_accounts (id, organization_id, project_id, name, role, created_at, sequence) "
+                         "VALUES (?, ?, ?, 'Tests', 'owner', ?, 1)", (account, organization, project, now))
         database.execute("INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner, created_at) "
-                         "VALUES (?, ?, ?, 'project', ?, ?, 'sk-proj-...', 'tests', ?)",
-                         (key, organization, project, name, hashlib.sha256(secret.encode()).hexdigest(), now))
+                         "VALUES (?, ?, ?, 'project', ?, ?, 'sk-proj-...', ?, ?)",
+                         (key, organization, project, name, hashlib.sha256(secret.encode()).hexdigest(), account, now))
     return project, secret, key
 
 
 def revoke(server, key):
     with _database(server) as database:
         database.execute("UPDATE api_keys SET revoked_at = ? WHERE id = ?", (int(time.time()), key))
+        database.execute("UPDATE epochs SET value = value + 1")
 
 
 def archive(server, project):
     with _database(server) as database:
         database.execute("UPDATE projects SET status = 'archived' WHERE id = ?", (project,))
+        database.execute("UPDATE epochs SET value = value + 1")
 
 
 def add_fine_tuned_model(server, name, file, project=None):
