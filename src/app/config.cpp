@@ -64,6 +64,7 @@ std::vector<engine::Model> configured_models(const Config& config) {
     model.owned_by = entry.owned_by;
     model.capabilities = capabilities_of(entry);
     model.memory_bytes = entry.memory;
+    model.prices = entry.prices;
     if (entry.file.empty()) {
       model.backend = upstream_spec(entry);
     } else {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "contract/prices.hpp"
 #include "engine/engines.hpp"
 #include "engine/model.hpp"
 #include "net/http_server.hpp"
@@ -42,6 +43,7 @@ struct ModelConfig {
   std::vector<std::string> capabilities;
   std::string owned_by = "hearth";
   std::vector<std::string> aliases;
+  contract::Prices prices;
 };
 
 struct Config {
@@ -82,6 +84,15 @@ struct Config {
     std::uint32_t slots = 4;
     std::uint32_t threads = 0;
   } engines;
+
+  struct Costs {
+    std::string currency = "usd";
+    std::optional<double> batch_discount = 0.5;
+  } costs;
+
+  struct Limits {
+    std::optional<double> monthly_budget = 0;
+  } limits;
 
   struct Pull {
     std::string endpoint = "https://huggingface.co";

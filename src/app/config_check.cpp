@@ -1,5 +1,6 @@
 #include "app/config_check.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include <boost/url/parse.hpp>
@@ -24,6 +25,10 @@ bool is_origin(std::string_view text) {
   return url && !url->host().empty() && url->path().empty() && !url->has_query() && !url->has_fragment();
 }
 
+bool is_currency(std::string_view text) {
+  return text.size() == 3 && std::ranges::all_of(text, [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
 class Checker {
  public:
   Checker(const Config& config, const Places& places) : config_(config), places_(places) {}
@@ -32,6 +37,10 @@ class Checker {
     check_server();
     if (!is_base_url(config_.pull.endpoint)) {
       fail("pull.endpoint", fmt::format("expected an http or https URL, not \"{}\"", config_.pull.endpoint));
+    }
+    if (!is_currency(config_.costs.currency)) {
+      fail("costs.currency",
+           fmt::format("expected a code such as \"usd\", not \"{}\"", config_.costs.currency));
     }
     for (const auto& [name, model] : config_.models)
       check_model(model_table_name(name), model);

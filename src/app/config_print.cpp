@@ -55,6 +55,8 @@ std::string_view form_name(Form form) {
       return "size";
     case Form::duration:
       return "duration";
+    case Form::decimal:
+      return "number";
     case Form::text:
       return "text";
     case Form::secret:

@@ -1,5 +1,6 @@
 // Values of settings: from what a source wrote into Config, and back into text.
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -73,6 +74,23 @@ std::optional<std::uint64_t> number_of(const Setting& setting, const Written& va
   return number;
 }
 
+// Not negative, not infinite.
+std::optional<double> decimal_of(const Setting& setting, const Written& value) {
+  std::optional<double> number;
+  if (const auto* decimal = std::get_if<double>(&value)) number = *decimal;
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) number = static_cast<double>(*integer);
+  if (const auto* untyped = std::get_if<Untyped>(&value)) {
+    const std::string& text = untyped->text;
+    double parsed = 0;
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), parsed, std::chars_format::fixed);
+    if (error == std::errc() && end == text.data() + text.size()) number = parsed;
+  }
+  const bool inside = number && *number >= static_cast<double>(setting.bounds.min) &&
+                      *number <= static_cast<double>(setting.bounds.max);
+  return inside ? number : std::nullopt;
+}
+
 std::vector<std::string> split_at_commas(std::string_view text) {
   std::vector<std::string> items;
   while (!text.empty()) {
@@ -131,6 +149,12 @@ struct Assign {
     *slot = std::chrono::milliseconds(static_cast<std::int64_t>(*number));
     return {};
   }
+  std::expected<void, std::string> operator()(std::optional<double>* slot) const {
+    const auto number = decimal_of(setting, value);
+    if (!number) return mismatch(setting, value);
+    *slot = *number;
+    return {};
+  }
   std::expected<void, std::string> operator()(std::string* slot) const {
     const std::string* text = text_of(value);
     if (text == nullptr) return mismatch(setting, value);
@@ -166,6 +190,9 @@ struct Render {
   }
   std::string operator()(const std::chrono::milliseconds* slot) const {
     return quote(format_duration(*slot));
+  }
+  std::string operator()(const std::optional<double>* slot) const {
+    return *slot ? fmt::format("{}", **slot) : quote("");
   }
   std::string operator()(const std::string* slot) const {
     return quote(setting.form == Form::secret && !slot->empty() ? "***" : *slot);
@@ -206,6 +233,8 @@ std::string expected_form(const Setting& setting) {
       return "a size such as \"32MiB\"" + bounds_text(setting.bounds, format_size);
     case Form::duration:
       return "a duration such as \"30s\"" + bounds_text(setting.bounds, duration);
+    case Form::decimal:
+      return "a number such as 0.15" + bounds_text(setting.bounds, plain);
     case Form::text:
     case Form::secret:
       return "a text";

@@ -16,6 +16,7 @@ constexpr std::uint64_t day = 86'400'000;
 
 constexpr Bounds thread_count{0, 1024};
 constexpr Bounds waiting_time{1, 7 * day};  // a limit that must exist
+constexpr Bounds money_range{0, 1'000'000'000};
 constexpr Bounds optional_time{0, 365 * day};
 
 // clang-format off
@@ -57,6 +58,11 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"engines.slots", Form::integer, "Generations that one local model runs at a time, where the model does not say.", {1, 256}}, AT(engines.slots)},
     {{"engines.threads", Form::integer, "Threads of one local engine, where the model does not say; never more than the cores. 0: all cores.", thread_count}, AT(engines.threads)},
 
+    {{"costs.currency", Form::text, "ISO 4217 code, in lower case, of the currency of all prices and budgets."}, AT(costs.currency)},
+    {{"costs.batch_discount", Form::decimal, "What a batch is spared: 0.5 makes it cost half.", {0, 1}}, AT(costs.batch_discount)},
+
+    {{"limits.monthly_budget", Form::decimal, "What each project may spend in a calendar month (UTC), where it has no budget of its own. 0: no end.", money_range}, AT(limits.monthly_budget)},
+
     {{"pull.endpoint", Form::text, "Base URL that hf:ORG/REPO/FILE is fetched from."}, AT(pull.endpoint)},
     {{"pull.token", Form::secret, "Token for the endpoint, for models that are not public."}, AT(pull.token)},
     {{"pull.cache", Form::path, "Directory of pulled model files.", {}, {}, "DATA/models"}, AT(pull.cache)},
@@ -80,6 +86,14 @@ constexpr SettingOf<ModelConfig> model_rows[] = {
     {{"capabilities", Form::list, "What it can do.", {}, capability_names, "of a file: what it says; of an upstream: all but infill"}, AT(capabilities)},
     {{"owned_by", Form::text, "Shown in the list of models."}, AT(owned_by)},
     {{"aliases", Form::list, "Further names for it."}, AT(aliases)},
+    {{"price_input", Form::decimal, "Price of a million tokens read, in costs.currency.", money_range, {}, "none"}, AT(prices.input)},
+    {{"price_cached_input", Form::decimal, "Price of a million tokens read whose work was reused.", money_range, {}, "as price_input"}, AT(prices.cached_input)},
+    {{"price_output", Form::decimal, "Price of a million tokens generated.", money_range, {}, "none"}, AT(prices.output)},
+    {{"price_audio_input", Form::decimal, "Price of a million tokens read that stand for audio.", money_range, {}, "as price_input"}, AT(prices.audio_input)},
+    {{"price_audio_output", Form::decimal, "Price of a million tokens generated that stand for audio.", money_range, {}, "as price_output"}, AT(prices.audio_output)},
+    {{"price_image", Form::decimal, "Price of one image.", money_range, {}, "none"}, AT(prices.image)},
+    {{"price_characters", Form::decimal, "Price of a million characters spoken.", money_range, {}, "none"}, AT(prices.characters)},
+    {{"price_minute", Form::decimal, "Price of a minute of audio transcribed, counted by the second.", money_range, {}, "none"}, AT(prices.minute)},
 };
 
 #undef AT

@@ -19,14 +19,14 @@
 
 namespace hearth::app {
 
-// `secret` is a text that is never printed; `path` is made absolute.
-enum class Form { boolean, integer, size, duration, text, secret, path, choice, list };
+// `secret` is a text that is never printed; a `decimal` may be absent; `path` is made absolute.
+enum class Form { boolean, integer, size, duration, text, secret, path, choice, list, decimal };
 
 // Where a value lives.
 using Slot = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::chrono::milliseconds*, std::string*,
-                          std::vector<std::string>*, log::Level*, log::Format*>;
+                          std::vector<std::string>*, log::Level*, log::Format*, std::optional<double>*>;
 
-// Of integers and sizes as they are, of durations in milliseconds.
+// Of integers, sizes and decimals as they are, of durations in milliseconds.
 struct Bounds {
   std::uint64_t min = 0;
   std::uint64_t max = std::numeric_limits<std::uint64_t>::max();

@@ -4,7 +4,12 @@
 #include <cstdint>
 #include <string>
 
+#include "contract/prices.hpp"
+
 namespace hearth::contract {
+
+// How a request came: batches have prices of their own.
+enum class Delivery : std::uint8_t { direct, batch };
 
 // Filled by domain/ while the request runs, read by the pipeline when it has ended, however it ended: for the
 // limits, the usage and the metrics. Over all choices. Thread: the session's.
@@ -21,6 +26,8 @@ struct Used {
   std::int64_t characters = 0;   // spoken
   std::int64_t seconds = 0;      // transcribed
   std::int64_t audio_bytes = 0;  // received
+  Delivery delivery = Delivery::direct;
+  Prices prices;  // the model's, when it was reached
 };
 
 }  // namespace hearth::contract

@@ -152,6 +152,7 @@ Task<std::unique_ptr<engine::Lease>> Inference::acquire(const Target& target,
   if (call.used) {
     call.used->model = target.model->id;
     call.used->requests = 1;
+    call.used->prices = target.model->prices;
   }
   co_return lease;
 }

@@ -14,10 +14,27 @@ constexpr std::string_view file = "file", projector = "projector", context = "co
                            threads = "threads", chat_template = "chat_template", arguments = "arguments",
                            base_urls = "base_urls", api_key = "api_key", model = "model",
                            timeout_ms = "timeout_ms", capabilities = "capabilities", owned_by = "owned_by",
-                           memory = "memory";
+                           memory = "memory", prices = "prices";
 }  // namespace member
 
 using engine::Capability;
+
+// Members of `prices`.
+struct PriceMember {
+  std::string_view name;
+  std::optional<double> contract::Prices::* price;
+};
+constexpr std::array price_members{
+    PriceMember{"input", &contract::Prices::input},
+    PriceMember{"cached_input", &contract::Prices::cached_input},
+    PriceMember{"output", &contract::Prices::output},
+    PriceMember{"audio_input", &contract::Prices::audio_input},
+    PriceMember{"audio_output", &contract::Prices::audio_output},
+    PriceMember{"image", &contract::Prices::image},
+    PriceMember{"characters", &contract::Prices::characters},
+    PriceMember{"minute", &contract::Prices::minute},
+};
+
 constexpr std::array<std::pair<Capability, std::string_view>, 6> capability_names{
     {{Capability::chat, "chat"},
      {Capability::completion, "completion"},
@@ -48,6 +65,23 @@ std::string read_string(const json::object& spec, std::string_view name) {
 
 std::uint32_t read_count(const json::object& spec, std::string_view name, std::uint32_t otherwise) {
   return static_cast<std::uint32_t>(json::find_integer(spec, name).value_or(otherwise));
+}
+
+json::object render_prices(const contract::Prices& prices) {
+  json::object out;
+  for (const PriceMember& each : price_members) {
+    if (const auto price = prices.*each.price) out[each.name] = *price;
+  }
+  return out;
+}
+
+contract::Prices read_prices(const json::object& spec) {
+  contract::Prices out;
+  const json::object* prices = json::find_object(spec, member::prices);
+  for (const PriceMember& each : price_members) {
+    if (prices) out.*each.price = json::find_number(*prices, each.name);
+  }
+  return out;
 }
 
 engine::LlamaSpec read_llama(const json::object& spec) {
@@ -100,6 +134,9 @@ store::ModelRecord render_model_record(const engine::Model& model,
   spec[member::capabilities] = std::move(capabilities);
   spec[member::owned_by] = model.owned_by;
   spec[member::memory] = model.memory_bytes;
+  if (json::object prices = render_prices(model.prices); !prices.empty()) {
+    spec[member::prices] = std::move(prices);
+  }
   return {.id = ModelId(model.id),
           .tenant = tenant,
           .origin = model.fine_tuned ? store::ModelOrigin::fine_tuned : store::ModelOrigin::registered,
@@ -121,6 +158,7 @@ engine::Model parse_model_record(const store::ModelRecord& record) {
   if (record.tenant) model.project = record.tenant->project;
   if (auto owner = read_string(spec, member::owned_by); !owner.empty()) model.owned_by = std::move(owner);
   model.memory_bytes = static_cast<std::uint64_t>(json::find_integer(spec, member::memory).value_or(0));
+  model.prices = read_prices(spec);
   for (const std::string& name : read_strings(spec, member::capabilities)) {
     for (const auto& [capability, known] : capability_names) {
       if (name == known) model.capabilities.insert(capability);

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
+#include "contract/prices.hpp"
 
 namespace hearth::engine {
 
@@ -48,6 +49,7 @@ struct Model {
   // A fine-tuned model belongs to a project and may be deleted through the API.
   bool fine_tuned = false;
   std::optional<ProjectId> project;
+  contract::Prices prices;
   std::uint64_t memory_bytes = 0;  // what a loaded engine takes; 0 = measured from the file
 };
 
