@@ -1,0 +1,304 @@
+// What the store promises of certificates, on every driver.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "async/runtime.hpp"
+#include "async/scope.hpp"
+#include "base/api_error.hpp"
+#include "db/sqlite.hpp"
+#include "db/test_directory.hpp"
+#include "store/access_epoch.hpp"
+#include "store/bootstrap.hpp"
+#include "store/certificates.hpp"
+#include "store/schema.hpp"
+
+namespace hearth::store {
+namespace {
+
+using Ids = std::vector<CertificateId>;
+
+struct DriverCase {
+  const char* name;
+  std::unique_ptr<db::Driver> (*open)(const std::filesystem::path& directory);
+};
+
+// One server process on the database.
+struct Server {
+  std::unique_ptr<db::Database> database;
+  Certificates certificates;
+  AccessEpoch epoch{*database};
+
+  Server(std::unique_ptr<db::Driver> driver, const Clock& clock, IdSource& ids)
+      : database(open_database(std::move(driver))), certificates(*database, clock, ids) {}
+};
+
+Actor actor_of(const OrganizationId& organization) {
+  return {.organization = organization, .key = KeyId("key_1"), .id = "user_1", .email = "ann@example.com"};
+}
+
+CertificateText text(std::string_view fingerprint) {
+  return {fmt::format("PEM of {}", fingerprint), std::string(fingerprint), 100, 200};
+}
+
+std::vector<std::string> names_of(const std::vector<CertificateRecord>& records) {
+  std::vector<std::string> names;
+  for (const auto& record : records)
+    names.push_back(fmt::format("{}{}", record.name, record.active ? "+" : ""));
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+struct AuditRow {
+  std::string type;
+  std::string details;
+  std::string project;
+  bool operator==(const AuditRow&) const = default;
+};
+
+Task<std::vector<AuditRow>> audit_of(Server& server, OrganizationId organization) {
+  co_return co_await server.database->read([&](db::Connection& connection) {
+    std::vector<AuditRow> rows;
+    for (const db::Row row :
+         connection.query("SELECT type, details, project_id FROM audit_logs WHERE organization_id = $1 "
+                          "ORDER BY sequence",
+                          {organization})) {
+      rows.push_back({row.get<std::string>(0), row.get<std::string>(1),
+                      row.get<std::optional<std::string>>(2).value_or("")});
+    }
+    return rows;
+  });
+}
+
+// The error that `task` ends with, as "status code param".
+template <class T>
+Task<std::string> error_of(Task<T> task) {
+  try {
+    co_await std::move(task);
+    co_return "none";
+  } catch (const ApiError& error) {
+    co_return fmt::format("{} {} {}", error.status(), error.code().value_or("-"),
+                          error.param().value_or("-"));
+  }
+}
+
+class CertificatesConformance : public testing::TestWithParam<DriverCase> {
+ protected:
+  void SetUp() override {
+    server_ = start();
+    run([](Server& s, FakeClock& clock, IdSource& ids, OrganizationId& organization,
+           ProjectId& project) -> Task<void> {
+      const auto made = co_await bootstrap(*s.database, clock, ids);
+      organization = made->organization;
+      project = made->project;
+    }(*server_, clock_, ids_, organization_, project_));
+  }
+  std::unique_ptr<Server> start() {
+    return std::make_unique<Server>(GetParam().open(directory_.path()), clock_, ids_);
+  }
+  void run(Task<void> task) { runtime_.run_until_complete(std::move(task)); }
+  void execute(std::string sql, std::string value) {
+    run([](Server& s, std::string text, std::string param) -> Task<void> {
+      co_await s.database->write([&](db::Connection& connection) { connection.execute(text, {param}); });
+    }(*server_, std::move(sql), std::move(value)));
+  }
+
+  db::TestDirectory directory_;
+  FakeClock clock_;
+  IdSource ids_{clock_};
+  async::Runtime runtime_{1};
+  std::unique_ptr<Server> server_;
+  OrganizationId organization_;
+  ProjectId project_;
+};
+
+TEST_P(CertificatesConformance, AreAddedNamedAndDeleted) {
+  run([](Server& server, OrganizationId organization) -> Task<void> {
+    auto& certificates = server.certificates;
+    const Actor actor = actor_of(organization);
+    const auto epoch = co_await server.epoch.current();
+    const auto made = co_await certificates.add(actor, "first", text("aa"));
+    EXPECT_GT(co_await server.epoch.current(), epoch);
+    EXPECT_TRUE(made.id.str().starts_with("cert_"));
+    const auto got = co_await certificates.get(organization, made.id);
+    EXPECT_EQ(got.content, "PEM of aa");
+    EXPECT_EQ(got.valid_at, 100);
+    EXPECT_EQ(got.expires_at, 200);
+    EXPECT_FALSE(got.active);
+    EXPECT_EQ(co_await error_of(certificates.add(actor, "again", text("aa"))),
+              "400 certificate_exists content");
+    EXPECT_EQ((co_await certificates.rename(actor, made.id, "renamed")).name, "renamed");
+    EXPECT_EQ((co_await certificates.get(organization, made.id)).name, "renamed");
+
+    // Nobody else's.
+    const OrganizationId other("org-other");
+    EXPECT_EQ(co_await error_of(certificates.get(other, made.id)), "404 not_found -");
+    EXPECT_EQ(co_await error_of(certificates.rename(actor_of(other), made.id, "x")), "404 not_found -");
+    EXPECT_EQ(co_await error_of(certificates.remove(actor_of(other), made.id)), "404 not_found -");
+
+    co_await certificates.remove(actor, made.id);
+    EXPECT_EQ(co_await error_of(certificates.get(organization, made.id)), "404 not_found -");
+    EXPECT_EQ(co_await error_of(certificates.remove(actor, made.id)), "404 not_found -");
+    const std::string& id = made.id.str();
+    const std::vector<AuditRow> expected{
+        {"certificate.created", fmt::format(R"({{"id":"{}","name":"first"}})", id), ""},
+        {"certificate.updated", fmt::format(R"({{"id":"{}","name":"renamed"}})", id), ""},
+        {"certificate.deleted",
+         fmt::format(R"({{"id":"{}","name":"renamed","certificate":"PEM of aa"}})", id), ""}};
+    EXPECT_EQ(co_await audit_of(server, organization), expected);
+    co_await certificates.add(actor, "", text("aa"));  // free again
+  }(*server_, organization_));
+}
+
+TEST_P(CertificatesConformance, FiftyFit) {
+  const auto there = start();
+  run([](Server& here, Server& other, OrganizationId organization) -> Task<void> {
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    std::map<std::string, int> outcomes;
+    const auto add = [](Certificates& certificates, Actor actor, int number,
+                        std::map<std::string, int>& out) -> Task<void> {
+      const auto name = fmt::format("{:02}", number);
+      ++out[co_await error_of(certificates.add(actor, name, text(name)))];
+    };
+    for (int i = 0; i < 60; ++i) {
+      scope.spawn("add", add((i % 2 ? here : other).certificates, actor_of(organization), i, outcomes));
+    }
+    co_await scope.join();
+    const std::map<std::string, int> expected{{"none", 50}, {"400 too_many_certificates -", 10}};
+    EXPECT_EQ(outcomes, expected);
+    EXPECT_EQ((co_await audit_of(here, organization)).size(), 50u);
+
+    // Pages of the list, either way, begin where the last one ended.
+    Names forward;
+    PageRequest page{.limit = 20};
+    for (bool more = true; more;) {
+      const auto part = co_await here.certificates.list({organization, std::nullopt}, page);
+      for (const auto& record : part.items)
+        forward.push_back(record.name);
+      page.after = part.items.back().id.str();
+      more = part.has_more;
+    }
+    EXPECT_EQ(forward.size(), 50u);
+    page = {.limit = 100, .order = Order::descending};
+    Names backward = names_of((co_await here.certificates.list({organization, std::nullopt}, page)).items);
+    std::ranges::reverse(backward);
+    EXPECT_EQ(forward, backward);
+    EXPECT_EQ(co_await error_of(here.certificates.list({organization, std::nullopt}, {.after = "cert_x"})),
+              "400 invalid_value after");
+  }(*server_, *there, organization_));
+}
+
+TEST_P(CertificatesConformance, ActivationsHappenWhollyOrNotAtAll) {
+  run([](Server& server, OrganizationId organization) -> Task<void> {
+    auto& certificates = server.certificates;
+    const Actor actor = actor_of(organization);
+    const CertificateOwner owner{organization, std::nullopt};
+    const auto a = (co_await certificates.add(actor, "a", text("aa"))).id;
+    const auto b = (co_await certificates.add(actor, "b", text("bb"))).id;
+    const auto before = (co_await audit_of(server, organization)).size();
+    EXPECT_EQ(co_await error_of(certificates.activate(actor, owner, Ids{a, CertificateId("cert_x"), b})),
+              "404 not_found certificate_ids[1]");
+    EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a", "b"}));
+    EXPECT_EQ((co_await audit_of(server, organization)).size(), before);
+
+    EXPECT_EQ(names_of(co_await certificates.activate(actor, owner, Ids{b, a, b})), (Names{"b+", "a+"}));
+    const auto epoch = co_await server.epoch.current();
+    // Once more: nothing changes, so nothing is logged.
+    EXPECT_EQ(names_of(co_await certificates.activate(actor, owner, Ids{a})), (Names{"a+"}));
+    EXPECT_EQ(co_await server.epoch.current(), epoch);
+    EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a+", "b+"}));
+    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active -");
+    EXPECT_EQ(names_of(co_await certificates.deactivate(actor, owner, Ids{a})), (Names{"a"}));
+    EXPECT_EQ(names_of(co_await certificates.deactivate(actor, owner, Ids{a})), (Names{"a"}));
+    co_await certificates.remove(actor, a);
+
+    auto audit = co_await audit_of(server, organization);
+    EXPECT_EQ(audit.size(), before + 3);
+    if (audit.size() != before + 3) co_return;
+    EXPECT_EQ(audit[before],
+              (AuditRow{"certificates.activated",
+                        fmt::format(R"({{"certificates":[{{"id":"{}","name":"b"}},{{"id":"{}",)"
+                                    R"("name":"a"}}]}})",
+                                    b.str(), a.str()),
+                        ""}));
+    EXPECT_EQ(audit[before + 1].type, "certificates.deactivated");
+    EXPECT_EQ(audit[before + 2].type, "certificate.deleted");
+  }(*server_, organization_));
+}
+
+TEST_P(CertificatesConformance, ProjectsHaveTheirOwnActivations) {
+  run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
+    auto& certificates = server.certificates;
+    const Actor actor = actor_of(organization);
+    const CertificateOwner whole{organization, std::nullopt};
+    const CertificateOwner owner{organization, project};
+    const auto a = (co_await certificates.add(actor, "a", text("aa"))).id;
+    const auto b = (co_await certificates.add(actor, "b", text("bb"))).id;
+    co_await certificates.activate(actor, owner, Ids{a});
+    co_await certificates.activate(actor, owner, Ids{a});
+    co_await certificates.activate(actor, whole, Ids{b});
+    EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a+", "b"}));
+    EXPECT_EQ(names_of((co_await certificates.list(whole, {})).items), (Names{"a", "b+"}));
+    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active -");
+    const auto audit = co_await audit_of(server, organization);
+    EXPECT_EQ(audit.back().project, "");
+    EXPECT_EQ(audit[audit.size() - 2].project, project.str());
+
+    const auto active = co_await certificates.read_active();
+    EXPECT_EQ(active.organizations, 1u);
+    EXPECT_EQ(active.certificates.size(), 2u);
+    for (const auto& certificate : active.certificates) {
+      EXPECT_EQ(certificate.for_organization, certificate.id == b);
+      EXPECT_EQ(certificate.projects, certificate.id == a ? std::vector{project} : std::vector<ProjectId>());
+      EXPECT_EQ(certificate.content, certificate.id == a ? "PEM of aa" : "PEM of bb");
+    }
+    EXPECT_EQ(co_await error_of(certificates.activate(actor, {organization, ProjectId("proj_x")}, Ids{a})),
+              "404 not_found project_id");
+    EXPECT_EQ(co_await error_of(certificates.list({organization, ProjectId("proj_x")}, {})),
+              "404 not_found project_id");
+  }(*server_, organization_, project_));
+  // An archived project is not changed any more, and what was active there is active nowhere.
+  execute("UPDATE projects SET status = 'archived' WHERE id = $1", project_.str());
+  run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
+    auto& certificates = server.certificates;
+    const Actor actor = actor_of(organization);
+    const auto all = co_await certificates.list({organization, std::nullopt}, {});
+    const Ids a{all.items[0].id};
+    EXPECT_EQ(co_await error_of(certificates.activate(actor, {organization, project}, a)),
+              "400 project_archived project_id");
+    EXPECT_EQ(co_await error_of(certificates.deactivate(actor, {organization, project}, a)),
+              "400 project_archived project_id");
+    EXPECT_EQ((co_await certificates.read_active()).certificates.size(), 1u);
+    co_await certificates.remove(actor, a[0]);
+  }(*server_, organization_, project_));
+}
+
+TEST_P(CertificatesConformance, AllActivationsEndAtOnce) {
+  run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
+    auto& certificates = server.certificates;
+    const Actor actor = actor_of(organization);
+    const auto a = (co_await certificates.add(actor, "a", text("aa"))).id;
+    const auto b = (co_await certificates.add(actor, "b", text("bb"))).id;
+    co_await certificates.activate(actor, {organization, project}, Ids{a});
+    co_await certificates.activate(actor, {organization, std::nullopt}, Ids{a, b});
+    EXPECT_EQ(co_await certificates.deactivate_all(actor), 3u);
+    EXPECT_TRUE((co_await certificates.read_active()).certificates.empty());
+    const auto audit = co_await audit_of(server, organization);
+    EXPECT_EQ(audit.back().type, "certificates.deactivated");
+    EXPECT_EQ(audit.back().project, project.str());
+    EXPECT_EQ(audit[audit.size() - 2].project, "");
+    EXPECT_EQ(co_await certificates.deactivate_all(actor), 0u);
+    EXPECT_EQ((co_await audit_of(server, organization)).size(), audit.size());
+  }(*server_, organization_, project_));
+}
+
+std::unique_ptr<db::Driver> open_sqlite_in(const std::filesystem::path& directory) {
+  return db::open_sqlite({.file = directory / "hearth.db"});
+}
+
+constexpr DriverCase drivers[] = {{"sqlite", open_sqlite_in}};
+INSTANTIATE_TEST_SUITE_P(Drivers, CertificatesConformance, testing::ValuesIn(drivers),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace hearth::store
