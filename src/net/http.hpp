@@ -31,6 +31,8 @@ class Headers {
   std::vector<Entry> entries_;
 };
 
+class ClientCertificate;  // client_trust.hpp
+
 struct RequestHead {
   std::string method;  // as sent: "GET"
   std::string target;  // origin form: path and query, still encoded
@@ -39,6 +41,8 @@ struct RequestHead {
   // Length of the body when announced; nullopt with chunked encoding; 0 without a body.
   std::optional<std::uint64_t> content_length = 0;
   bool secure = false;  // came over TLS
+  // What the client showed in the handshake, or null; lives as long as the connection.
+  ClientCertificate* client_certificate = nullptr;
 
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
   std::string_view query() const {

@@ -105,6 +105,9 @@ void remove_stale_socket(asio::io_context& context, const std::string& address, 
 std::unique_ptr<asio::ssl::context> make_tls(const std::string& address, const TlsOptions& options) {
   auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
   SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  // Sessions are resumed by tickets, which single connections can do without (ClientTrust::prepare).
+  SSL_CTX_set_session_cache_mode(context->native_handle(), SSL_SESS_CACHE_OFF);
+  ClientTrust::install(context->native_handle());
   ErrorCode error;
   context->use_certificate_chain_file(options.certificate_file, error);
   if (error) fail(address, "certificate " + options.certificate_file + ": " + error.message());
@@ -138,7 +141,7 @@ struct HttpServer::Impl {
   };
 
   Impl(async::Runtime& r, RequestHandler& handler, ServerLimits limits)
-      : runtime(r), context{handler, limits, {}}, control(std::make_shared<Control>(r.executor(0))) {
+      : runtime(r), context{handler, limits, {}, nullptr}, control(std::make_shared<Control>(r.executor(0))) {
     for (std::size_t i = 0; i < runtime.size(); ++i)
       loops.push_back(std::make_unique<Loop>(runtime.executor(i)));
   }
@@ -161,6 +164,10 @@ HttpServer::HttpServer(async::Runtime& runtime, RequestHandler& handler, ServerL
     : impl_(std::make_unique<Impl>(runtime, handler, limits)) {}
 
 HttpServer::~HttpServer() = default;
+
+void HttpServer::demand_certificates(ClientTrustSource& source) {
+  impl_->context.client_trust = &source;
+}
 
 std::string HttpServer::listen(const ListenAddress& address) {
   const auto executor = impl_->runtime.executor(0);

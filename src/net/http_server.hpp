@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "async/runtime.hpp"
+#include "net/client_trust.hpp"
 #include "net/http.hpp"
 
 namespace hearth::net {
@@ -50,6 +51,10 @@ class HttpServer {
  public:
   HttpServer(async::Runtime& runtime, RequestHandler& handler, ServerLimits limits);
   ~HttpServer();
+
+  // From here on TLS connections are asked for the certificates that `source` trusts at their time. Before
+  // serve(); the source outlives the server.
+  void demand_certificates(ClientTrustSource& source);
 
   // Binds and listens at once, so that a port in use is an error at start; returns the bound address with its
   // real port. Throws std::runtime_error that names the address and the cause.

@@ -85,12 +85,7 @@ Task<void> HttpSession::run() {
   try {
     stream_.prepare();
     remote_address_ = remote_address_of(stream_.socket());
-    if (tls_ && !draining_) {
-      const auto error =
-          co_await stream_.accept_tls(*tls_, steady_clock::now() + context_.limits.header_time);
-      if (error == boost::asio::error::timed_out) ++context_.counters.timed_out;
-      if (error) co_return;
-    }
+    if (tls_ && !draining_ && !co_await shake_hands()) co_return;
     while (next == Next::keep)
       next = co_await serve_one();
     if (next == Next::linger) co_await linger();
@@ -106,12 +101,26 @@ Task<void> HttpSession::run() {
   }
 }
 
+Task<bool> HttpSession::shake_hands() {
+  std::shared_ptr<const ClientTrust> trust;
+  if (context_.client_trust) trust = co_await context_.client_trust->current();
+  const auto error =
+      co_await stream_.accept_tls(*tls_, trust.get(), steady_clock::now() + context_.limits.header_time);
+  if (error == boost::asio::error::timed_out) ++context_.counters.timed_out;
+  if (error && trust && trust->demand() != ClientDemand::none)
+    log::info("handshake failed", {{"remote", remote_address_}, {"cause", error.message()}});
+  if (error) co_return false;
+  client_certificate_ = stream_.client_certificate();
+  co_return true;
+}
+
 Task<HttpSession::Next> HttpSession::serve_one() {
   Next next = Next::close;
   if (!co_await read_head(next)) co_return next;
   auto& head = parser_->request();
   head.remote_address = remote_address_;
   head.secure = tls_ != nullptr;
+  head.client_certificate = client_certificate_.get();
   if (const auto expect = head.headers.get("expect");
       !expect.empty() && !text::equals_ignore_case(expect, "100-continue")) {
     co_await refuse({417, "The only expectation served is '100-continue'."}, "expectation_failed");

@@ -32,6 +32,7 @@ struct SessionContext {
   RequestHandler& handler;
   ServerLimits limits;
   SessionCounters counters;
+  ClientTrustSource* client_trust = nullptr;  // who is asked for a certificate; nobody without
 };
 
 // Thread: the loop's, from construction on.
@@ -52,6 +53,8 @@ class HttpSession
   friend class HttpExchange;
   enum class Next { keep, close, linger };
 
+  // False when nothing can be said on the connection.
+  Task<bool> shake_hands();
   Task<Next> serve_one();
   // The next request's head into `parser_`; false when there is none: `next` then says what to do.
   Task<bool> read_head(Next& next);
@@ -67,6 +70,7 @@ class HttpSession
   Stream stream_;
   boost::asio::ssl::context* tls_;
   std::string remote_address_;
+  std::unique_ptr<ClientCertificate> client_certificate_;
   ReadBuffer in_;
   std::optional<HttpParser> parser_;
   Arrival next_arrival_ = Arrival::likely;  // a client that has just connected has sent its request

@@ -114,9 +114,11 @@ Task<ErrorCode> Stream::handshake(int type, TimePoint deadline) {
   co_return armed.result(error);
 }
 
-Task<ErrorCode> Stream::accept_tls(asio::ssl::context& context, TimePoint deadline) {
+Task<ErrorCode> Stream::accept_tls(asio::ssl::context& context, const ClientTrust* trust,
+                                   TimePoint deadline) {
   tls_ = std::make_unique<Tls>(socket_, context);
   SSL_set_mode(tls_->stream.native_handle(), SSL_MODE_RELEASE_BUFFERS);
+  if (trust) trust->prepare(tls_->stream.native_handle());
   return handshake(asio::ssl::stream_base::server, deadline);
 }
 
@@ -128,6 +130,10 @@ Task<ErrorCode> Stream::connect_tls(asio::ssl::context& context, std::string hos
   tls_->stream.set_verify_mode(asio::ssl::verify_peer, error);
   tls_->stream.set_verify_callback(asio::ssl::host_name_verification(host), error);
   return handshake(asio::ssl::stream_base::client, deadline);
+}
+
+std::unique_ptr<ClientCertificate> Stream::client_certificate() const {
+  return tls_ ? ClientCertificate::of(tls_->stream.native_handle()) : nullptr;
 }
 
 Task<void> Stream::end_tls(TimePoint deadline) {

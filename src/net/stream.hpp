@@ -19,6 +19,7 @@
 #include <boost/system/error_code.hpp>
 
 #include "async/task.hpp"
+#include "net/client_trust.hpp"
 #include "net/watchdog.hpp"
 
 namespace boost::asio::ssl {
@@ -72,7 +73,9 @@ class Stream {
   void prepare();
 
   Task<ErrorCode> connect(boost::asio::generic::stream_protocol::endpoint endpoint, TimePoint deadline);
-  Task<ErrorCode> accept_tls(boost::asio::ssl::context& context, TimePoint deadline);
+  // `trust` may be null; used until the handshake has ended.
+  Task<ErrorCode> accept_tls(boost::asio::ssl::context& context, const ClientTrust* trust,
+                             TimePoint deadline);
   // Verifies the peer's certificate for `host`.
   Task<ErrorCode> connect_tls(boost::asio::ssl::context& context, std::string host, TimePoint deadline);
 
@@ -96,6 +99,8 @@ class Stream {
   // Bytes or the end wait to be read on a connection that should be silent.
   bool has_unexpected_input() const;
   bool is_tls() const { return tls_ != nullptr; }
+  // What the peer showed in the handshake; null when it showed nothing.
+  std::unique_ptr<ClientCertificate> client_certificate() const;
   // A write ended halfway (deadline, cancellation): nothing more can be said on this stream.
   bool broken() const { return broken_; }
 

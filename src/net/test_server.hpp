@@ -112,7 +112,8 @@ class TestServer {
   using Body = std::function<Task<void>(TestServer&)>;
 
   static void run(Handle handle, Body body, ServerLimits limits = {}, std::size_t loops = 1,
-                  std::vector<ListenAddress> addresses = {{"127.0.0.1:0", std::nullopt}});
+                  std::vector<ListenAddress> addresses = {{"127.0.0.1:0", std::nullopt}},
+                  ClientTrustSource* client_trust = nullptr);
 
   HttpServer& server() { return server_; }
   const std::string& address(std::size_t index = 0) const { return bound_[index]; }
@@ -151,10 +152,11 @@ inline Task<std::unique_ptr<RawClient>> RawClient::connect(std::string address) 
 }
 
 inline void TestServer::run(Handle handle, Body body, ServerLimits limits, std::size_t loops,
-                            std::vector<ListenAddress> addresses) {
+                            std::vector<ListenAddress> addresses, ClientTrustSource* client_trust) {
   async::Runtime runtime(loops);
   LambdaHandler handler(std::move(handle));
   TestServer test(runtime, handler, limits);
+  if (client_trust) test.server_.demand_certificates(*client_trust);
   for (const auto& address : addresses)
     test.bound_.push_back(test.server_.listen(address));
   runtime.start();

@@ -1,6 +1,7 @@
 // TLS with certificates made here: nothing but OpenSSL is needed.
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <memory>
 #include <unistd.h>
@@ -8,15 +9,15 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
+#include "base/test_certificates.hpp"
 #include "net/test_server.hpp"
 
 namespace hearth::net {
 namespace {
 
+using hearth::testing::authority;
+using hearth::testing::TestCertificate;
 using testing::echo;
 using ::testing::EndsWith;
 using testing::RawClient;
@@ -29,40 +30,15 @@ class Certificate {
   Certificate()
       : directory_(std::filesystem::temp_directory_path() / ("hearth_tls_" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(directory_);
-    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
-    const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), X509_free);
-    X509_set_version(certificate.get(), 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-    X509_set_pubkey(certificate.get(), key.get());
-    auto* name = X509_get_subject_name(certificate.get());
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
-                               -1, -1, 0);
-    X509_set_issuer_name(certificate.get(), name);
-    for (const auto& [id, value] :
-         {std::pair{NID_subject_alt_name, "DNS:localhost"}, {NID_basic_constraints, "CA:TRUE"}}) {
-      const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
-          X509V3_EXT_conf_nid(nullptr, nullptr, id, value), X509_EXTENSION_free);
-      X509_add_ext(certificate.get(), extension.get(), -1);
-    }
-    X509_sign(certificate.get(), key.get(), EVP_sha256());
-    write(options().key_file, [&](std::FILE* file) {
-      return PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-    });
-    write(options().certificate_file,
-          [&](std::FILE* file) { return PEM_write_X509(file, certificate.get()); });
+    const TestCertificate made({.constraints = "CA:TRUE", .alternative_name = "DNS:localhost"});
+    std::ofstream(options().key_file) << made.key_pem();
+    std::ofstream(options().certificate_file) << made.pem();
   }
   ~Certificate() { std::filesystem::remove_all(directory_); }
 
   TlsOptions options() const { return {directory_ / "certificate.pem", directory_ / "key.pem"}; }
 
  private:
-  template <class Write>
-  void write(const std::string& path, Write write_to) {
-    const std::unique_ptr<std::FILE, decltype(&std::fclose)> file(std::fopen(path.c_str(), "w"), std::fclose);
-    ASSERT_TRUE(file && write_to(file.get()) == 1);
-  }
   std::filesystem::path directory_;
 };
 
@@ -165,6 +141,161 @@ TEST(Tls, NoticesClientsThatLeaveAndKeepsWhatTheySent) {
                     EXPECT_EQ(left, 1);
                   },
                   {}, 1, {{"127.0.0.1:0", certificate.options()}});
+}
+
+// Whom the server trusts can be changed while it runs.
+class ChangingTrust final : public ClientTrustSource {
+ public:
+  void set(std::vector<TrustAnchor> anchors, ClientDemand demand) {
+    trust_ = std::make_shared<ClientTrust>(std::move(anchors), demand);
+  }
+  Task<std::shared_ptr<const ClientTrust>> current() override { co_return trust_; }
+  std::shared_ptr<const ClientTrust> now() const { return trust_; }
+
+ private:
+  std::shared_ptr<const ClientTrust> trust_ = std::make_shared<ClientTrust>(
+      std::vector<TrustAnchor>(), ClientDemand::none);  // changed between requests only
+};
+
+// What a client has to show.
+struct Identity {
+  const TestCertificate* own = nullptr;
+  std::string others;  // PEM
+};
+
+class DemandingServer {
+ public:
+  using Body = std::function<Task<void>(DemandingServer&)>;
+
+  // `body` runs beside a server whose replies say which anchors trust the connection's certificate.
+  void run(Body body) {
+    const auto handle = [this](const RequestHead& head, BodyReader&, ResponseWriter& response) -> Task<void> {
+      std::string shown = head.client_certificate ? "shown" : "none";
+      if (head.client_certificate) {
+        for (const std::string& id : head.client_certificate->trusted_by(trust.now()))
+          shown += " " + id;
+      }
+      co_await response.send(testing::ok(), shown);
+    };
+    TestServer::run(
+        handle,
+        [this, &body](TestServer& server) -> Task<void> {
+          server_ = &server;
+          co_await body(*this);
+        },
+        {}, 1, {{"127.0.0.1:0", certificate_.options()}}, &trust);
+  }
+
+  Task<std::unique_ptr<RawClient>> connect(Identity identity, int version = TLS1_3_VERSION) {
+    boost::asio::ssl::context context(boost::asio::ssl::context::tls_client);
+    context.load_verify_file(certificate_.options().certificate_file);
+    SSL_CTX_set_min_proto_version(context.native_handle(), version);
+    SSL_CTX_set_max_proto_version(context.native_handle(), version);
+    if (identity.own) {
+      const std::string chain = identity.own->pem() + identity.others;
+      const std::string key = identity.own->key_pem();
+      context.use_certificate_chain(boost::asio::buffer(chain));
+      context.use_private_key(boost::asio::buffer(key), boost::asio::ssl::context::pem);
+    }
+    auto client = co_await server_->connect();
+    // With TLS 1.3 the client's handshake has ended before the server has judged.
+    last_handshake_ =
+        co_await client->stream().connect_tls(context, "localhost", std::chrono::steady_clock::now() + 5s);
+    co_return client;
+  }
+  // What the server says to a request on `client`; "refused" when it says nothing.
+  Task<std::string> ask(RawClient& client) {
+    if (last_handshake_) co_return "refused";
+    co_await client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    const std::string reply = co_await client.read_reply();
+    const auto body = reply.find("\r\n\r\n");
+    co_return body == std::string::npos ? "refused" : reply.substr(body + 4);
+  }
+  Task<std::string> ask(Identity identity, int version = TLS1_3_VERSION) {
+    auto client = co_await connect(std::move(identity), version);
+    co_return co_await ask(*client);
+  }
+
+  ChangingTrust trust;
+
+ private:
+  const Certificate certificate_;
+  TestServer* server_ = nullptr;
+  ErrorCode last_handshake_;
+};
+
+TEST(ClientTrust, AsksNobodyUntilSomethingIsActive) {
+  DemandingServer().run([](DemandingServer& server) -> Task<void> {
+    const TestCertificate anyone({.name = "client"});
+    EXPECT_EQ(co_await server.ask(Identity{}), "none");
+    EXPECT_EQ(co_await server.ask(Identity{&anyone}), "none");
+  });
+}
+
+TEST(ClientTrust, LetsInWhoChainsToAnAnchorAndNobodyElse) {
+  DemandingServer().run([](DemandingServer& server) -> Task<void> {
+    const TestCertificate root(authority("Root"));
+    const TestCertificate middle(authority("Middle"), &root);
+    const TestCertificate other(authority("Other"));
+    const TestCertificate twin(authority("Root"));  // of the same name, with another key
+    const TestCertificate client({.name = "client"}, &root);
+    const TestCertificate below({.name = "below"}, &middle);
+    const TestCertificate stranger({.name = "stranger"}, &other);
+    const TestCertificate impostor({.name = "impostor"}, &twin);
+    const TestCertificate expired({.name = "expired", .valid_from = -7200, .valid_until = -3600}, &root);
+    const TestCertificate early({.name = "early", .valid_from = 3600, .valid_until = 7200}, &root);
+    const TestCertificate alone({.name = "alone"});
+    const Identity refused[] = {{&stranger}, {&stranger, other.pem()}, {&impostor}, {&expired}, {&early},
+                                {&alone},    {&below, other.pem()},    {&below}};
+    for (const ClientDemand demand : {ClientDemand::required, ClientDemand::optional}) {
+      server.trust.set({{"root", root.pem()}}, demand);
+      for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        EXPECT_EQ(co_await server.ask(Identity{&client}, version), "shown root");
+        EXPECT_EQ(co_await server.ask(Identity{&below, middle.pem()}, version), "shown root");
+        EXPECT_EQ(co_await server.ask(Identity{}, version),
+                  demand == ClientDemand::required ? "refused" : "none");
+        for (const Identity& identity : refused)
+          EXPECT_EQ(co_await server.ask(identity, version), "refused");
+      }
+    }
+    // An authority in the middle is an anchor too, and so are several at once.
+    server.trust.set({{"middle", middle.pem()}}, ClientDemand::required);
+    EXPECT_EQ(co_await server.ask(Identity{&below}), "shown middle");
+    EXPECT_EQ(co_await server.ask(Identity{&client}), "refused");
+    server.trust.set({{"root", root.pem()}, {"middle", middle.pem()}, {"twin", twin.pem()}},
+                     ClientDemand::required);
+    EXPECT_EQ(co_await server.ask(Identity{&below}), "shown middle");
+    EXPECT_EQ(co_await server.ask(Identity{&below, middle.pem()}), "shown root middle");
+    EXPECT_EQ(co_await server.ask(Identity{&impostor}), "shown twin");
+  });
+}
+
+TEST(ClientTrust, JudgesKeptConnectionsAnew) {
+  DemandingServer().run([](DemandingServer& server) -> Task<void> {
+    const TestCertificate root(authority("Root"));
+    const TestCertificate other(authority("Other"));
+    const TestCertificate client({.name = "client"}, &root);
+    auto before = co_await server.connect(Identity{&client});
+    EXPECT_EQ(co_await server.ask(*before), "none");
+    server.trust.set({{"root", root.pem()}}, ClientDemand::required);
+    EXPECT_EQ(co_await server.ask(*before), "none") << "it was not asked in its handshake";
+    auto kept = co_await server.connect(Identity{&client});
+    EXPECT_EQ(co_await server.ask(*kept), "shown root");
+    server.trust.set({{"other", other.pem()}}, ClientDemand::required);
+    EXPECT_EQ(co_await server.ask(*kept), "shown");
+    server.trust.set({{"other", other.pem()}, {"root", root.pem()}}, ClientDemand::required);
+    EXPECT_EQ(co_await server.ask(*kept), "shown root");
+    // Its end comes while it is connected.
+    const TestCertificate brief({.name = "brief", .valid_until = 2}, &root);
+    auto ending = co_await server.connect(Identity{&brief});
+    EXPECT_EQ(co_await server.ask(*ending), "shown root");
+    co_await async::sleep_for(3500ms);
+    EXPECT_EQ(co_await server.ask(*ending), "shown");
+  });
+}
+
+TEST(ClientTrust, RefusesAnchorsThatAreNoCertificates) {
+  EXPECT_THROW(ClientTrust({{"bad", "no certificate"}}, ClientDemand::required), std::runtime_error);
 }
 
 }  // namespace
