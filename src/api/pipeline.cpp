@@ -38,6 +38,12 @@ json::value render_error(const ApiError& error) {
             {"code", or_null(error.code())}}}};
 }
 
+// What a connection showed in its handshake it cannot show anew.
+bool needs_new_connection(const ApiError& error) {
+  return error.code() == domain::ClientCertificates::missing ||
+         error.code() == domain::ClientCertificates::untrusted;
+}
+
 bool is_json(std::string_view content_type) {
   std::string_view media = content_type.substr(0, content_type.find(';'));
   while (media.ends_with(' '))
@@ -178,6 +184,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   } else if (operation.auth != contract::Auth::none) {
     exchange.principal = co_await authenticate(services_.keys, exchange.head.headers);
   }
+  if (exchange.principal) co_await services_.client_certificates.check(*exchange.principal, exchange.head);
   json::object path_values = contract::read_path(route);
   if (exchange.principal) authorize(operation, *exchange.principal, path_values);
   if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);
@@ -380,6 +387,7 @@ Task<void> Pipeline::send_error(Exchange& exchange, const ApiError& error) {
   net::ResponseHead head = reply_head(exchange, error.status(), json_type);
   if (!exchange.allow.empty()) head.headers.add("allow", exchange.allow);
   if (error.status() == 401) head.headers.add("www-authenticate", "Bearer");
+  if (needs_new_connection(error)) head.headers.add("connection", "close");
   // SDKs repeat every 5xx unless told that it is in vain.
   if (error.status() == 501) head.headers.add("x-should-retry", "false");
   if (error.retry_after()) {

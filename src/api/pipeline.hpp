@@ -1,7 +1,7 @@
 // A request's life, in one place and one order:
 //
-//   request id → own endpoints (health, metrics) → CORS → route → authenticate → admission → body → validate
-//   → handler → reply or event stream → log
+//   request id → own endpoints (health, metrics) → CORS → route → authenticate → client certificate →
+//   admission → body → validate → handler → reply or event stream → log
 //
 // Authentication needs the header only and comes before admission, so a stranger never holds memory for a
 // body.

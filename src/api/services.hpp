@@ -3,8 +3,10 @@
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
+#include "domain/client_certificates.hpp"
 #include "domain/inference.hpp"
 #include "domain/model_directory.hpp"
+#include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
 
@@ -18,6 +20,8 @@ struct Services {
   domain::ModelDirectory& models;
   engine::Engines& engines;
   domain::Inference& inference;
+  store::Certificates& certificates;
+  domain::ClientCertificates& client_certificates;
 };
 
 }  // namespace hearth::api

@@ -69,7 +69,10 @@ class RunningServer {
         engines_(blocking_, engine_settings(config)),
         models_(configured(config, registered_models_, runtime_), *database_, engines_, blocking_, clock_),
         inference_(models_, engines_, clock_, ids_),
-        services_{clock_, ids_, keys_, chat_completions_, models_, engines_, inference_},
+        certificates_(*database_, clock_, ids_),
+        client_certificates_(certificates_, access_epoch_),
+        services_{clock_,   ids_,       keys_,         chat_completions_,   models_,
+                  engines_, inference_, certificates_, client_certificates_},
         pipeline_(services_,
                   {.cors_origins = config.server.cors_origins,
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
@@ -77,6 +80,7 @@ class RunningServer {
                   metrics_, process_),
         server_(runtime_, pipeline_, config.server.limits),
         scope_(runtime_.executor(0)) {
+    server_.demand_certificates(client_certificates_);
     process_.server_statistics = [this] { return server_.statistics(); };
   }
 
@@ -177,6 +181,8 @@ class RunningServer {
   api::Metrics metrics_;
   domain::ModelDirectory models_;
   domain::Inference inference_;
+  store::Certificates certificates_;
+  domain::ClientCertificates client_certificates_;
   api::Services services_;
   api::ProcessState process_;
   api::Pipeline pipeline_;
