@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from language import ANY_EVENTS, Case, CaseError, Expected, Step, read_case_file  # noqa: E402
 from patterns import PatternError, expand, fill, match, shown                      # noqa: E402
-from support import hearth, paths                                                  # noqa: E402
+from support import certificates, hearth, paths                                    # noqa: E402
 from support.gate import TcpGate                                                   # noqa: E402
 from support.raw_http import request                                               # noqa: E402
 from support.upstream import CannedUpstream                                        # noqa: E402
@@ -70,6 +70,25 @@ def load(words):
     return [case for case in cases if all(word.lower() in f"{case.file} {case.title}".lower() for word in words)]
 
 
+class Certificates:
+    """What the cases of certificates name. Each case gets authorities of its own: a server takes a certificate once."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.same = {}
+
+    def variables(self):
+        if not self.same:
+            root = certificates.authority(self.folder, "root")
+            self.same = {
+                "private_key": root.key.read_text(),
+                "client_certificate": certificates.Identity(self.folder, "client", root).text,
+                "expired_ca_certificate": certificates.authority(self.folder, "expired", days=-1).text,
+                "weak_ca_certificate": certificates.authority(self.folder, "weak", key=["-newkey", "rsa:1024"]).text}
+        return self.same | {name: certificates.authority(self.folder, uuid.uuid4().hex).text
+                            for name in ("ca_certificate", "second_ca_certificate")}
+
+
 class Bench:
     """The server with everything that cases may name."""
 
@@ -85,6 +104,7 @@ class Bench:
         config = 'default_model = "babble"\n[aliases]\n"gpt-4o" = "babble"\n[server]\ncors_origins = ["https://app.example.com"]\n'
         self.server = hearth.Hearth(models=models, config=config)
         self.gate = None
+        self.certificates = Certificates(self.server.folder)
 
     def __enter__(self):
         self.server.start()
@@ -102,11 +122,11 @@ class Bench:
     def target(self):
         return self.gate.address if self.gate else self.server.target
 
-    def variables(self):
+    def variables(self, case):
         return {"model": "babble", "embedding_model": "embed", "small_model": "small", "upstream_model": "canned", "plain_model": "plain",
                 "seeing_model": "seer", "picture": PICTURE,
                 "trained_model": "stories" if paths.trained_model() else "babble", "unique": uuid.uuid4().hex,
-                **self.server.keys}
+                **self.server.keys, **(self.certificates.variables() if case.file == "certificates.case" else {})}
 
     # ---- one step
 
@@ -249,7 +269,7 @@ def run_step(bench, run, number):
 
 
 def run_configuration(bench, configuration, cases):
-    runs = [Run(case, bench.variables()) for case in cases]
+    runs = [Run(case, bench.variables(case)) for case in cases]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         if configuration == "restart":
             # Step by step through all cases, so that one restart serves them all.
