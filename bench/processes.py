@@ -103,10 +103,10 @@ def resident_bytes(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def get(port, path, timeout=10):
+def get(port, path, timeout=10, headers=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         reply = connection.getresponse()
         return reply.status, reply.read()
     finally:
@@ -140,7 +140,8 @@ class Hearth(Process):
         super().__init__("hearth", [*wrap, BUILD / "hearth", "serve", "--data", folder / "data", "--listen", f"127.0.0.1:{port}",
                                     "--bootstrap", bootstrap, "--config", folder / "hearth.toml"],
                          port, ready, environment, folder)
-        self.key = json.loads(bootstrap.read_text())["api_key"]
+        self.bootstrap = json.loads(bootstrap.read_text())
+        self.key = self.bootstrap["api_key"]
 
     @property
     def headers(self):

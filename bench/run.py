@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benches and prints their tables: `./dev bench`.
 
-    run.py [--quick] [NAME...]      gateway engine streams startup store validator; all without a name
+    run.py [--quick] [NAME...]      gateway engine streams startup usage store validator; all without a name
 
 Needs the release build with its bench programs, nginx, wrk and node. The tables also go to build/bench.md. Exit status:
 0 all targets met, 1 a target was missed or a bench failed, 2 wrong use.
@@ -19,11 +19,13 @@ import micro
 import processes
 import startup
 import streams
+import usage_bench
 
 BENCHES = {
     "validator": micro.run_validator,
     "store": micro.run_store,
     "startup": startup.run,
+    "usage": usage_bench.run,
     "gateway": gateway.run,
     "streams": streams.run,
     "engine": engine.run,

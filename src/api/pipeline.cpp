@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "api/authenticate.hpp"
+#include "api/requester.hpp"
 #include "api/response_sink.hpp"
+#include "api/usage_event.hpp"
 #include "async/interruptible.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
@@ -17,6 +19,7 @@
 #include "contract/query.hpp"
 #include "contract/router.hpp"
 #include "contract/validator.hpp"
+#include "domain/token_estimate.hpp"
 
 namespace hearth::api {
 
@@ -64,9 +67,10 @@ struct Pipeline::Exchange {
   std::optional<contract::Principal> principal;
   std::vector<std::string> ignored;  // members of the body that are accepted without effect
   contract::Used used;
-  std::string allow;           // for 405
-  int status = 0;              // of the reply's header; 0 until it is sent
-  std::string outcome = "ok";  // for the log: ok | error code | client_gone | failed
+  std::int64_t prompt_tokens = 0;  // estimated
+  std::string allow;               // for 405
+  int status = 0;                  // of the reply's header; 0 until it is sent
+  std::string outcome = "ok";      // for the log: ok | error code | client_gone | failed
 };
 
 Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
@@ -100,6 +104,7 @@ Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
   }
   const auto took = services_.clock.steady_now() - exchange.started;
   metrics_.used(exchange.used);
+  record_usage(exchange);
   metrics_.finished(exchange.operation, exchange.status ? exchange.status : 499, took);
   const std::string_view operation = exchange.operation ? exchange.operation->name : "none";
   const std::string_view project = exchange.principal && exchange.principal->project
@@ -222,6 +227,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
     call.body = &document->root();
   }
 
+  if (operation.limited != contract::Limited::none) co_await check_budget(exchange, call);
   const Handler handler = find_handler(operation.id);
   if (operation.method == "GET") {
     co_await send_reply(exchange, co_await handler(services_, call));
@@ -232,6 +238,22 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
       co_await async::run_unless(handler(services_, call), exchange.response.closed(), unwatched_time);
   if (!reply) throw net::ConnectionLost("the client left before the reply");
   co_await send_reply(exchange, std::move(*reply));
+}
+
+Task<void> Pipeline::check_budget(Exchange& exchange, const contract::Call& call) {
+  co_await services_.spend_limits.check(tenant_of(call));
+  if (call.operation.limited == contract::Limited::tokens && call.body && call.body->is_object()) {
+    exchange.prompt_tokens =
+        domain::estimate_tokens(call.body->get_object(), domain::Generates::nothing, 0).prompt;
+  }
+}
+
+void Pipeline::record_usage(const Exchange& exchange) {
+  if (!exchange.operation || !exchange.principal) return;
+  const Ending ending{.client_left = exchange.outcome == "client_gone",
+                      .prompt_tokens = exchange.prompt_tokens};
+  auto event = usage_event(*exchange.operation, *exchange.principal, exchange.used, ending, services_.costs);
+  if (event) services_.usage_recorder.record(std::move(*event));
 }
 
 Task<async::Semaphore::Permit> Pipeline::admit(const Exchange& exchange) {
@@ -388,8 +410,9 @@ Task<void> Pipeline::send_error(Exchange& exchange, const ApiError& error) {
   if (!exchange.allow.empty()) head.headers.add("allow", exchange.allow);
   if (error.status() == 401) head.headers.add("www-authenticate", "Bearer");
   if (needs_new_connection(error)) head.headers.add("connection", "close");
-  // SDKs repeat every 5xx unless told that it is in vain.
-  if (error.status() == 501) head.headers.add("x-should-retry", "false");
+  // SDKs repeat every 429 and 5xx unless told that it is in vain.
+  const bool in_vain = error.status() == 501 || error.code() == "insufficient_quota";
+  if (in_vain) head.headers.add("x-should-retry", "false");
   if (error.retry_after()) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*error.retry_after()).count();
     head.headers.add("retry-after", fmt::format("{}", seconds));

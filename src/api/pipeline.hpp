@@ -1,7 +1,8 @@
 // A request's life, in one place and one order:
 //
 //   request id → own endpoints (health, metrics) → CORS → route → authenticate → client certificate →
-//   admission → body → validate → handler → reply or event stream → log
+//   admission → body → validate → budget → handler → reply or event stream →
+//   usage → log
 //
 // Authentication needs the header only and comes before admission, so a stranger never holds memory for a
 // body.
@@ -19,6 +20,7 @@
 #include "api/services.hpp"
 #include "async/semaphore.hpp"
 #include "base/api_error.hpp"
+#include "contract/call.hpp"
 #include "contract/principal.hpp"
 #include "contract/reply.hpp"
 #include "net/http.hpp"
@@ -65,6 +67,11 @@ class Pipeline final : public net::RequestHandler {
   Task<async::Semaphore::Permit> admit(const Exchange& exchange);
   // Memory for that many bytes of body and what becomes of them; ApiError 503 when it cannot be had in time.
   Task<async::Semaphore::Permit> reserve(const contract::Operation& operation, std::size_t bytes);
+  // ApiError 429 where the project's budget is spent. What the request may take is estimated here, for
+  // record_usage().
+  Task<void> check_budget(Exchange& exchange, const contract::Call& call);
+  // When the request has ended, however it ended.
+  void record_usage(const Exchange& exchange);
   Task<std::string> read_body(Exchange& exchange, async::Semaphore::Permit& memory);
   Task<void> send_reply(Exchange& exchange, contract::Reply reply);
   Task<void> send_events(Exchange& exchange, net::ResponseHead head, contract::EventProducer producer);

@@ -6,9 +6,12 @@
 #include "domain/client_certificates.hpp"
 #include "domain/inference.hpp"
 #include "domain/model_directory.hpp"
+#include "domain/spend_limits.hpp"
+#include "domain/usage_recorder.hpp"
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
+#include "store/usage.hpp"
 
 namespace hearth::api {
 
@@ -22,6 +25,10 @@ struct Services {
   domain::Inference& inference;
   store::Certificates& certificates;
   domain::ClientCertificates& client_certificates;
+  store::Usage& usage;
+  domain::UsageRecorder& usage_recorder;
+  domain::SpendLimits& spend_limits;
+  domain::CostSettings costs;
 };
 
 }  // namespace hearth::api

@@ -46,6 +46,11 @@ domain::ConfiguredModels configured(const Config& config, store::Models& registe
   return out;
 }
 
+std::optional<Money> monthly_budget(const Config& config) {
+  const double amount = config.limits.monthly_budget.value_or(0);
+  return amount > 0 ? std::optional(to_money(amount)) : std::nullopt;
+}
+
 // "127.0.0.1:8080" → what an SDK takes as base_url.
 std::string base_url(std::string_view address, bool tls) {
   if (address.starts_with("unix:")) return std::string(address);
@@ -71,8 +76,24 @@ class RunningServer {
         inference_(models_, engines_, clock_, ids_),
         certificates_(*database_, clock_, ids_),
         client_certificates_(certificates_, access_epoch_),
-        services_{clock_,   ids_,       keys_,         chat_completions_,   models_,
-                  engines_, inference_, certificates_, client_certificates_},
+        usage_(*database_),
+        budgets_(*database_),
+        usage_recorder_(usage_, clock_),
+        spend_limits_(budgets_, access_epoch_, *database_, usage_recorder_.ledger(), clock_,
+                      {monthly_budget(config), config.costs.currency}),
+        services_{clock_,
+                  ids_,
+                  keys_,
+                  chat_completions_,
+                  models_,
+                  engines_,
+                  inference_,
+                  certificates_,
+                  client_certificates_,
+                  usage_,
+                  usage_recorder_,
+                  spend_limits_,
+                  {config.costs.currency, config.costs.batch_discount.value_or(0)}},
         pipeline_(services_,
                   {.cors_origins = config.server.cors_origins,
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
@@ -106,6 +127,7 @@ class RunningServer {
     scope_.spawn("signals", handle_signals());
     scope_.spawn("engines", engines_.run());
     scope_.spawn("key uses", keys_.record_uses());
+    scope_.spawn("usage", usage_recorder_.run());
     scope_.spawn("readiness", watch_readiness(process_, models_, engines_, std::move(probed), clock_));
     try {
       co_await server_.serve();
@@ -116,6 +138,7 @@ class RunningServer {
     co_await engines_.stop();
     scope_.cancel();
     co_await scope_.join();
+    co_await usage_recorder_.flush();
     co_await keys_.flush_uses();
     log::info("stopped");
   }
@@ -183,6 +206,10 @@ class RunningServer {
   domain::Inference inference_;
   store::Certificates certificates_;
   domain::ClientCertificates client_certificates_;
+  store::Usage usage_;
+  store::Budgets budgets_;
+  domain::UsageRecorder usage_recorder_;
+  domain::SpendLimits spend_limits_;
   api::Services services_;
   api::ProcessState process_;
   api::Pipeline pipeline_;

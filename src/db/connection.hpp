@@ -26,6 +26,9 @@ class Connection {
   std::int64_t execute(std::string_view sql, std::initializer_list<Param> params = {}) {
     return run_execute(sql, {params.begin(), params.size()});
   }
+  std::int64_t execute(std::string_view sql, std::span<const Param> params) {
+    return run_execute(sql, params);
+  }
 
  protected:
   virtual Rows run_query(std::string_view sql, std::span<const Param> params) = 0;

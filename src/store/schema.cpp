@@ -258,7 +258,7 @@ CREATE TABLE usage_series (
   user_id TEXT NOT NULL,
   api_key_id TEXT NOT NULL,
   model TEXT NOT NULL,
-  batch INTEGER NOT NULL,
+  batch TEXT NOT NULL,
   source TEXT NOT NULL,
   size TEXT NOT NULL,
   UNIQUE (organization_id, kind, project_id, user_id, api_key_id, model, batch, source, size)

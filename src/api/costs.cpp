@@ -1,0 +1,60 @@
+// GET /organization/costs: what was spent, day by day.
+#include <algorithm>
+
+#include "api/services.hpp"
+#include "api/usage_buckets.hpp"
+#include "base/money.hpp"
+#include "contract/call.hpp"
+#include "contract/fields.hpp"
+#include "contract/handlers.hpp"
+
+namespace hearth::api {
+namespace {
+
+namespace field = contract::field;
+
+constexpr std::int64_t most_days = 180;
+
+bool holds(const json::object& query, std::string_view name, std::string_view word) {
+  const json::array* list = json::find_array(query, name);
+  return list && std::ranges::any_of(
+                     *list, [word](const json::value& each) { return json::view(each.as_string()) == word; });
+}
+
+store::CostQuery::Group read_group(const json::object& query) {
+  using enum store::CostQuery::Group;
+  const bool by_project = holds(query, field::group_by, field::project_id);
+  const bool by_item = holds(query, field::group_by, field::line_item);
+  if (by_project && by_item) return both;
+  return by_project ? project : by_item ? line_item : none;
+}
+
+json::object render_row(const store::CostRow& row, std::string_view currency) {
+  const auto or_null = [](const std::optional<std::string>& text) {
+    return text ? json::value(*text) : json::value(nullptr);
+  };
+  return {{field::object, "organization.costs.result"},
+          {field::amount, {{field::value, from_money(row.amount)}, {field::currency, currency}}},
+          {field::line_item, or_null(row.line_item)},
+          {field::project_id, or_null(row.project)}};
+}
+
+}  // namespace
+
+Task<contract::Reply> usage_costs(Services& services, contract::Call& call) {
+  const BucketPage page = read_buckets(call.query, services.clock.unix_now(), most_days);
+  store::CostQuery query{.organization = call.principal.organization,
+                         .start = page.start,
+                         .end = page.end,
+                         .group = read_group(call.query)};
+  if (const json::array* projects = json::find_array(call.query, field::project_ids)) {
+    for (const json::value& project : *projects)
+      query.projects.emplace_back(json::view(project.as_string()));
+  }
+  auto results = empty_results(page);
+  for (const store::CostRow& row : co_await services.usage.query_costs(std::move(query)))
+    results[page.index_of(row.bucket)].push_back(render_row(row, services.costs.currency));
+  co_return contract::Reply::of(render_buckets(page, std::move(results)));
+}
+
+}  // namespace hearth::api

@@ -1,0 +1,54 @@
+// What projects have spent this month, to the last request: what is written, as far as it is known, and what
+// this process has yet to write.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "base/money.hpp"
+
+namespace hearth::domain {
+
+// Every amount goes through added() and then, in a write, through writing() and written() or failed().
+// Thread: any; never waits.
+class SpendLedger {
+ public:
+  void added(const ProjectId& project, UnixSeconds month, Money amount);
+
+  void writing(const ProjectId& project, UnixSeconds month);
+  // `total` is what the project's row holds now.
+  void written(const ProjectId& project, UnixSeconds month, Money amount, Money total);
+  void failed(const ProjectId& project, UnixSeconds month);
+
+  // nullopt until a row was read or written. Exact for this process; others' amounts are as old as the last
+  // reading.
+  std::optional<Money> spent(const ProjectId& project, UnixSeconds month) const;
+
+  // Around a read of the row: a ticket before, then what was read. A reading that a write of this process
+  // crossed is dropped, since nobody knows whether it holds that write.
+  std::uint64_t begin_reading(const ProjectId& project, UnixSeconds month);
+  // False when it was dropped.
+  bool read(const ProjectId& project, UnixSeconds month, std::uint64_t ticket, Money total);
+
+ private:
+  using Key = std::pair<ProjectId, UnixSeconds>;
+  struct Entry {
+    std::optional<Money> stored;
+    Money pending = 0;
+    std::uint64_t writes = 0;  // begun
+    bool writing = false;
+  };
+
+  Entry& entry(const ProjectId& project, UnixSeconds month);
+
+  mutable std::mutex mutex_;
+  std::map<Key, Entry> entries_;  // guarded by mutex_, as the next
+  UnixSeconds latest_month_ = 0;
+};
+
+}  // namespace hearth::domain

@@ -1,0 +1,62 @@
+// Monthly budgets, enforced: a project that has spent its budget is refused until the month ends.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "async/task.hpp"
+#include "base/clock.hpp"
+#include "domain/spend_ledger.hpp"
+#include "store/access_epoch.hpp"
+#include "store/budgets.hpp"
+
+namespace hearth::domain {
+
+// A request is let in while less than the budget is spent, so a budget is overdrawn by what the requests in
+// flight cost, at the most. What other replicas spend counts within a second. Thread: any. Owned by app/.
+class SpendLimits {
+ public:
+  struct Settings {
+    std::optional<Money> monthly_budget;  // of projects without one of their own; nullopt: no end
+    std::string currency = "usd";
+  };
+
+  SpendLimits(store::Budgets& budgets, store::AccessEpoch& epoch, db::Database& database, SpendLedger& ledger,
+              const Clock& clock, Settings settings)
+      : budgets_(budgets),
+        epoch_(epoch),
+        database_(database),
+        ledger_(ledger),
+        clock_(clock),
+        settings_(std::move(settings)) {}
+
+  // ApiError 429 insufficient_quota when the budget is spent.
+  Task<void> check(const store::Tenant& tenant);
+
+ private:
+  struct KnownBudget {
+    std::uint64_t epoch = 0;
+    std::optional<Money> amount;
+  };
+  struct Reading {
+    std::uint64_t token = 0;  // the database's when the row was read
+    SteadyTime at;
+  };
+
+  Task<std::optional<Money>> budget_of(const store::Tenant& tenant);
+  Task<Money> spent_by(const store::Tenant& tenant, UnixSeconds month);
+  bool is_fresh(const ProjectId& project, std::uint64_t token);
+
+  store::Budgets& budgets_;
+  store::AccessEpoch& epoch_;
+  db::Database& database_;
+  SpendLedger& ledger_;
+  const Clock& clock_;
+  Settings settings_;
+  std::mutex mutex_;
+  std::unordered_map<ProjectId, KnownBudget> known_;  // guarded by mutex_, as the next
+  std::unordered_map<ProjectId, Reading> readings_;
+};
+
+}  // namespace hearth::domain

@@ -1,0 +1,99 @@
+#include "domain/usage_recorder.hpp"
+
+#include <map>
+#include <utility>
+
+#include "async/deadline.hpp"
+#include "base/log.hpp"
+#include "store/budgets.hpp"
+
+namespace hearth::domain {
+namespace {
+
+constexpr UnixSeconds minute = 60;
+constexpr UnixSeconds day = 86'400;
+
+std::size_t mix(std::size_t hash, std::size_t more) {
+  return hash * 1'099'511'628'211ULL + more;
+}
+
+}  // namespace
+
+std::size_t UsageRecorder::UsageKeyHash::operator()(const UsageKey& key) const noexcept {
+  return mix(store::UsageSeriesHash{}(key.series), static_cast<std::size_t>(key.minute));
+}
+
+std::size_t UsageRecorder::CostKeyHash::operator()(const CostKey& key) const noexcept {
+  return mix(mix(std::hash<ProjectId>{}(key.tenant.project), std::hash<std::string>{}(key.item)),
+             static_cast<std::size_t>(key.day));
+}
+
+void UsageRecorder::record(UsageEvent event) {
+  const UnixSeconds now = clock_.unix_now();
+  const store::Tenant tenant = event.series.tenant;
+  Money cost = 0;
+  for (const LineItem& item : event.costs)
+    cost += item.amount;
+  // The ledger first: it must know of an amount before that can be written.
+  if (cost > 0) ledger_.added(tenant.project, store::month_of(now), cost);
+  std::lock_guard lock(mutex_);
+  sums_.usage[{now - now % minute, std::move(event.series)}] += event.counts;
+  for (LineItem& item : event.costs)
+    sums_.costs[{now - now % day, tenant, std::move(item.name)}] += item.amount;
+}
+
+Task<void> UsageRecorder::run() {
+  bool failing = false;  // one line for a row of failures
+  for (;;) {
+    co_await async::sleep_for(interval);
+    try {
+      co_await flush();
+      failing = false;
+    } catch (const std::exception& failure) {
+      if (!failing) log::warn("domain.usage_not_written", {{"reason", failure.what()}});
+      failing = true;
+    }
+  }
+}
+
+Task<void> UsageRecorder::flush() {
+  Sums taken;
+  {
+    std::lock_guard lock(mutex_);
+    std::swap(taken, sums_);
+  }
+  if (taken.empty()) co_return;
+
+  store::UsageBatch batch;
+  std::map<std::pair<ProjectId, UnixSeconds>, Money> spending;
+  for (const auto& [key, counts] : taken.usage)
+    batch.usage.push_back({key.series, key.minute, counts});
+  for (const auto& [key, amount] : taken.costs) {
+    batch.costs.push_back({key.tenant, key.day, key.item, amount});
+    spending[{key.tenant.project, store::month_of(key.day)}] += amount;
+  }
+  for (const auto& [key, amount] : spending)
+    ledger_.writing(key.first, key.second);
+  std::exception_ptr failure;
+  try {
+    for (const store::Spending& total : co_await usage_.add(batch))
+      ledger_.written(total.project, total.month, spending[{total.project, total.month}], total.amount);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  for (const auto& [key, amount] : spending)
+    ledger_.failed(key.first, key.second);
+  merge_back(std::move(taken));
+  std::rethrow_exception(failure);
+}
+
+void UsageRecorder::merge_back(Sums sums) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [key, counts] : sums.usage)
+    sums_.usage[key] += counts;
+  for (const auto& [key, amount] : sums.costs)
+    sums_.costs[key] += amount;
+}
+
+}  // namespace hearth::domain
