@@ -5,9 +5,11 @@
 #include "base/id.hpp"
 #include "domain/client_certificates.hpp"
 #include "domain/inference.hpp"
+#include "domain/invitations.hpp"
 #include "domain/model_directory.hpp"
 #include "domain/spend_limits.hpp"
 #include "domain/usage_recorder.hpp"
+#include "store/administration.hpp"
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
@@ -19,6 +21,8 @@ struct Services {
   const Clock& clock;
   IdSource& ids;
   store::Keys& keys;
+  store::Administration& administration;
+  domain::Invitations& invitations;
   store::ChatCompletions& chat_completions;
   domain::ModelDirectory& models;
   engine::Engines& engines;

@@ -60,6 +60,7 @@ struct Config {
     std::chrono::milliseconds request_timeout{600'000};
     std::chrono::milliseconds drain_deadline{30'000};
     std::vector<std::string> cors_origins;
+    std::string public_url;  // empty = that of the first address
   } server;
 
   struct Database {
@@ -69,6 +70,10 @@ struct Config {
   struct Auth {
     bool enabled = true;
   } auth;
+
+  struct Invites {
+    std::chrono::milliseconds lifetime{7 * 86'400'000LL};
+  } invites;
 
   struct Log {
     log::Level level = log::Level::info;

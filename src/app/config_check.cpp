@@ -35,6 +35,10 @@ class Checker {
 
   void check() const {
     check_server();
+    const std::string& public_url = config_.server.public_url;
+    if (!public_url.empty() && (!is_base_url(public_url) || public_url.starts_with("unix:"))) {
+      fail("server.public_url", fmt::format("expected an http or https URL, not \"{}\"", public_url));
+    }
     if (!is_base_url(config_.pull.endpoint)) {
       fail("pull.endpoint", fmt::format("expected an http or https URL, not \"{}\"", config_.pull.endpoint));
     }

@@ -356,6 +356,8 @@ TEST_F(ConfigTest, WhatMustHoldBetweenSettings) {
   EXPECT_EQ(file_failure("[models.a]\nfile = \"x\"\naliases = [\"c\"]\n[aliases]\nc = \"b\"\n"),
             "DIR/hearth.toml:5: aliases.\"c\": names both b and a");
   EXPECT_THAT(file_failure("[pull]\nendpoint = \"ftp://x\"\n"), HasSubstr("pull.endpoint: expected an http"));
+  EXPECT_EQ(file_failure("[server]\npublic_url = \"example.org\"\n"),
+            "DIR/hearth.toml:2: server.public_url: expected an http or https URL, not \"example.org\"");
 }
 
 TEST_F(ConfigTest, TlsHoldsForTcpAddressesOnly) {

@@ -21,7 +21,6 @@
 #include "net/http_server.hpp"
 #include "store/bootstrap.hpp"
 #include "store/organizations.hpp"
-#include "store/projects.hpp"
 
 namespace hearth::app {
 namespace {
@@ -57,6 +56,16 @@ std::string base_url(std::string_view address, bool tls) {
   return fmt::format("{}://{}/v1", tls ? "https" : "http", address);
 }
 
+// Where pages are found, for links that people are sent: the configured address, or else the first
+// listener's.
+std::string page_url(const Config& config, std::string_view api_url) {
+  if (config.server.public_url.empty()) return std::string(api_url.substr(0, api_url.rfind("/v1")));
+  std::string url = config.server.public_url;
+  while (url.ends_with('/'))
+    url.pop_back();
+  return url;
+}
+
 // Owns everything that a running server consists of, in the order in which it is made.
 class RunningServer {
  public:
@@ -69,6 +78,9 @@ class RunningServer {
         blocking_(blocking_threads),
         access_epoch_(*database_),
         keys_(*database_, access_epoch_, clock_, ids_),
+        administration_(*database_, keys_, clock_, ids_),
+        invitations_(administration_.invites, invite_notifier_,
+                     std::chrono::duration_cast<std::chrono::seconds>(config.invites.lifetime)),
         chat_completions_(*database_),
         registered_models_(*database_),
         engines_(blocking_, engine_settings(config)),
@@ -84,6 +96,8 @@ class RunningServer {
         services_{clock_,
                   ids_,
                   keys_,
+                  administration_,
+                  invitations_,
                   chat_completions_,
                   models_,
                   engines_,
@@ -112,6 +126,7 @@ class RunningServer {
       log::info("listening", {{"address", bound}, {"tls", address.tls.has_value()}});
       if (url.empty()) url = base_url(bound, address.tls.has_value());
     }
+    invitations_.serve_at(page_url(config_, url));
     runtime_.start();
     int status = 0;
     runtime_.run_until_complete(serve(url, status));
@@ -151,7 +166,7 @@ class RunningServer {
 
   Task<contract::Principal> default_project() {
     const auto organization = co_await store::Organizations(*database_).find_first();
-    const auto project = co_await store::Projects(*database_).get_default(organization->id);
+    const auto project = co_await administration_.projects.get_default(organization->id);
     log::warn("authentication is off", {{"project", project.id.str()}});
     contract::Principal principal{.organization = organization->id, .project = project.id};
     principal.owner.role = contract::OrganizationRole::owner;
@@ -198,6 +213,9 @@ class RunningServer {
   async::BlockingPool blocking_;
   store::AccessEpoch access_epoch_;
   store::Keys keys_;
+  store::Administration administration_;
+  domain::SilentInviteNotifier invite_notifier_;
+  domain::Invitations invitations_;
   store::ChatCompletions chat_completions_;
   store::Models registered_models_;
   engine::Engines engines_;

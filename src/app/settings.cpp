@@ -32,6 +32,7 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"server.tls_key", Form::path, "PEM file with the certificate's private key."}, AT(server.tls.key_file)},
     {{"server.io_threads", Form::integer, "Threads that serve connections; 0 takes one for each core.", thread_count}, AT(server.io_threads)},
     {{"server.cors_origins", Form::list, "Origins whose pages may call the API, or \"*\". Empty: no CORS headers."}, AT(server.cors_origins)},
+    {{"server.public_url", Form::text, "URL that people reach this server under, for links that they are sent; without /v1. Empty: that of the first address."}, AT(server.public_url)},
     {{"server.max_connections", Form::integer, "Open connections; further ones are refused.", {1, 1'000'000}}, AT(server.limits.connections)},
     {{"server.max_header", Form::size, "Bytes of a request's line and headers; more is answered 431.", {kib, mib}}, AT(server.limits.header_bytes)},
     {{"server.body_memory", Form::size, "Memory for the bodies of all requests together; who does not fit waits before the body is read.", {mib, 1024 * gib}}, AT(server.body_memory)},
@@ -46,6 +47,8 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"database.path", Form::path, "The SQLite file.", {}, {}, "DATA/hearth.db"}, AT(database.path)},
 
     {{"auth.enabled", Form::boolean, "Ask every request for a key. Without it all callers share the default project."}, AT(auth.enabled)},
+
+    {{"invites.lifetime", Form::duration, "From an invite to the end of its link.", {60'000, 365 * day}}, AT(invites.lifetime)},
 
     {{"log.level", Form::choice, "The least important lines to write.", {}, level_names}, AT(log.level)},
     {{"log.format", Form::choice, "Lines for people or for machines.", {}, format_names}, AT(log.format)},

@@ -21,7 +21,8 @@ class AccessEpoch {
   Task<std::uint64_t> current();
 
   // Every change that a cache must notice calls this in its own transaction; AuditLogs::append_in does it for
-  // what is audited. Thread: the database's.
+  // what is audited. Until the commit other such changes wait: one that checks something before it changes it
+  // calls this first. Thread: the database's.
   static void advance_in(db::Connection& connection);
 
  private:

@@ -1,107 +1,19 @@
-// What the store promises, on every driver. A driver is one row of `drivers` at the end.
+// What the store promises, on every driver: the first start, keys, completions, models. A driver is one row
+// of `drivers` at the end.
+#include "store/conformance.hpp"
+
 #include <set>
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
-#include "async/runtime.hpp"
 #include "async/scope.hpp"
 #include "base/api_error.hpp"
 #include "db/sqlite.hpp"
-#include "db/test_directory.hpp"
-#include "store/bootstrap.hpp"
-#include "store/chat_completions.hpp"
-#include "store/keys.hpp"
-#include "store/models.hpp"
-#include "store/organizations.hpp"
-#include "store/projects.hpp"
-#include "store/schema.hpp"
 
 namespace hearth::store {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct DriverCase {
-  const char* name;
-  std::unique_ptr<db::Driver> (*open)(const std::filesystem::path& directory);
-};
-
-// One server process on the database.
-struct Server {
-  std::unique_ptr<db::Database> database;
-  AccessEpoch epoch{*database};
-  Keys keys;
-  Organizations organizations{*database};
-  Projects projects{*database};
-  ChatCompletions completions{*database};
-  Models models{*database};
-
-  Server(std::unique_ptr<db::Driver> driver, const Clock& clock, IdSource& ids)
-      : database(open_database(std::move(driver))), keys(*database, epoch, clock, ids) {}
-};
-
-class StoreConformance : public testing::TestWithParam<DriverCase> {
- protected:
-  std::unique_ptr<Server> start() {
-    return std::make_unique<Server>(GetParam().open(directory_.path()), clock_, ids_);
-  }
-  void run(Task<void> task) { runtime_.run_until_complete(std::move(task)); }
-
-  // Bootstraps and returns the tenant of the default project.
-  Tenant make_tenant(Server& server) {
-    Tenant tenant;
-    run([](Server& s, FakeClock& clock, IdSource& ids, Tenant& out) -> Task<void> {
-      const auto made = co_await bootstrap(*s.database, clock, ids);
-      EXPECT_TRUE(made.has_value());
-      if (made) out = {made->organization, made->project};
-    }(server, clock_, ids_, tenant));
-    return tenant;
-  }
-
-  // A service account of the tenant's project.
-  std::string add_account(Server& server, const Tenant& tenant) {
-    const std::string id = ids_.make("svc_acct_");
-    run([](Server& s, const Tenant& t, const std::string& account) -> Task<void> {
-      co_await s.database->write([&](db::Connection& connection) {
-        connection.execute(
-            "INSERT INTO service_accounts (id, organization_id, project_id, name, role, created_at, "
-            "sequence) "
-            "VALUES ($1, $2, $3, 'x', 'member', 1, 1)",
-            {account, t.organization, t.project});
-      });
-    }(server, tenant, id));
-    return id;
-  }
-  NewKey key_of(Server& server, const Tenant& tenant, KeyKind kind = KeyKind::project,
-                std::string name = "k") {
-    return {tenant.organization,        tenant.project, kind, std::move(name), OwnerKind::service_account,
-            add_account(server, tenant)};
-  }
-
-  // Another project of the same organization, and one of another.
-  Tenant add_project(Server& server, OrganizationId organization) {
-    Tenant tenant{organization, ProjectId(ids_.make("proj_"))};
-    run([](Server& s, const Tenant& t) -> Task<void> {
-      co_await s.database->write([&t](db::Connection& connection) {
-        connection.execute(
-            "INSERT INTO organizations (id, name, created_at) VALUES ($1, 'x', 1) ON CONFLICT (id) DO "
-            "NOTHING",
-            {t.organization});
-        connection.execute(
-            "INSERT INTO projects (id, organization_id, name, status, is_default, created_at) "
-            "VALUES ($1, $2, 'x', 'active', 0, 1)",
-            {t.project, t.organization});
-      });
-    }(server, tenant));
-    return tenant;
-  }
-
-  db::TestDirectory directory_;
-  FakeClock clock_;
-  IdSource ids_{clock_};
-  async::Runtime runtime_{1};
-};
 
 NewChatCompletion make_completion(std::string id, UnixSeconds created_at, std::string model = "tiny",
                                   Metadata metadata = {}) {

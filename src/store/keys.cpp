@@ -162,6 +162,12 @@ bool Keys::revoke_in(db::Connection& connection, const Clock& clock, const Organ
              {clock.unix_now(), id, organization}) == 1;
 }
 
+std::optional<UnixSeconds> Keys::find_unsaved_use(const KeyId& id) {
+  std::lock_guard lock(mutex_);
+  const auto found = unsaved_.find(id);
+  return found == unsaved_.end() ? std::nullopt : std::optional(found->second);
+}
+
 Task<void> Keys::record_uses() {
   for (;;) {
     co_await async::sleep_for(use_resolution);

@@ -70,6 +70,9 @@ class Keys {
   static bool revoke_in(db::Connection& connection, const Clock& clock, const OrganizationId& organization,
                         const KeyId& id);
 
+  // When this process saw the key used, where that is not written yet.
+  std::optional<UnixSeconds> find_unsaved_use(const KeyId& id);
+
   // Writes the noted uses (`last_used_at`) once a minute until cancelled: app/ spawns it. A write that fails
   // is tried again the next minute.
   Task<void> record_uses();

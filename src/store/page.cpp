@@ -24,6 +24,16 @@ PagedSelect& PagedSelect::where(std::string_view condition, std::initializer_lis
   return *this;
 }
 
+PagedSelect& PagedSelect::where_in(std::string_view column, const std::vector<std::string>& values) {
+  std::string places;
+  for (const std::string& value : values) {
+    values_.emplace_back(value);
+    places += fmt::format("{}${}", places.empty() ? "" : ", ", values_.size());
+  }
+  conditions_ += fmt::format("{}{} IN ({})", conditions_.empty() ? " WHERE " : " AND ", column, places);
+  return *this;
+}
+
 db::Rows PagedSelect::read_rows(db::Connection& connection, const PageRequest& request,
                                 std::string_view cursor_column, db::Param cursor) {
   const bool ascending = request.order == Order::ascending;

@@ -44,6 +44,8 @@ class PagedSelect {
   // `{}` in the condition stands for the next of `values`.
   PagedSelect& where(std::string_view condition, std::initializer_list<db::Param> values);
   PagedSelect& where(std::string_view condition, db::Param value) { return where(condition, {value}); }
+  // The column has one of `values`, of which there is at least one.
+  PagedSelect& where_in(std::string_view column, const std::vector<std::string>& values);
 
   // The page after the row whose `cursor_column` equals `cursor`; the first one when `cursor` is null.
   // Such a row must satisfy the conditions, or ApiError 400 with param `after` is thrown.

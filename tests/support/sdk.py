@@ -103,6 +103,7 @@ class SdkBench:
 
     def run(self, command, timeout=240):
         environment = dict(os.environ) | {"HEARTH_BASE_URL": self.server.base_url, "HEARTH_API_KEY": self.server.api_key,
+                                          "HEARTH_ADMIN_KEY": self.server.keys["admin_key"], "HEARTH_PROJECT": self.server.keys["project_id"],
                                           "HEARTH_BROKEN_MODEL": "broken", "HEARTH_SLOW_ENGINE": str(self.slow_engine),
                                           "HEARTH_END_OF_TURN": str(paths.end_of_turn_token())}
         done = subprocess.run(command, cwd=SYSTEM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,11 +1,15 @@
-"""Tenants, keys and models written straight into a server's database, as another process of the same data directory would:
-until the operations that administer them are served, there is no other way to have two projects."""
+"""Projects, service accounts and keys, made by the API with the admin key; what it cannot make (people, their keys, fine-tuned
+models) is written straight into the server's database, as another process of the same data directory would."""
 import contextlib
 import hashlib
 import json
 import secrets
 import sqlite3
 import time
+
+
+class Refused(Exception):
+    """A request of the administration that was not answered 200."""
 
 
 @contextlib.contextmanager
@@ -19,32 +23,95 @@ def _database(server):
         connection.close()
 
 
+def admin_headers(server):
+    return {"authorization": f"Bearer {server.keys['admin_key']}"}
+
+
+def administer(server, method, path, body=None):
+    """The reply's body to a request with the admin key; `path` goes on from /v1/organization."""
+    reply = server.request(method, f"/v1/organization{path}", body, admin_headers(server))
+    if reply.status != 200:
+        raise Refused(f"{method} {path}: {reply.status} {reply.body[:500]!r}")
+    return reply.json()
+
+
+def add_service_account(server, project, name="Tests"):
+    """(account id, secret, key id)"""
+    made = administer(server, "POST", f"/projects/{project}/service_accounts", {"name": name})
+    return made["id"], made["api_key"]["value"], made["api_key"]["id"]
+
+
 def add_project(server, name="Another"):
-    """(project id, api key, key id) of a new project in the server's organization."""
-    project, key, secret = f"proj_{secrets.token_hex(8)}", f"key_{secrets.token_hex(8)}", f"sk-proj-{secrets.token_hex(24)}"
-    organization, now = server.keys["organization_id"], int(time.time())
-    with _database(server) as database:
-        database.execute("INSERT INTO projects (id, organization_id, name, status, is_default, created_at) VALUES (?, ?, ?, 'active', 0, ?)",
-                         (project, organization, name, now))
-        account = f"svc_acct_{secrets.token_hex(8)}"
-        database.execute("INSERT INTO service_accounts (id, organization_id, project_id, name, role, created_at, sequence) "
-                         "VALUES (?, ?, ?, 'Tests', 'owner', ?, 1)", (account, organization, project, now))
-        database.execute("INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner, created_at) "
-                         "VALUES (?, ?, ?, 'project', ?, ?, 'sk-proj-...', ?, ?)",
-                         (key, organization, project, name, hashlib.sha256(secret.encode()).hexdigest(), account, now))
-    return project, secret, key
+    """(project id, api key, service account id) of a new project in the server's organization."""
+    project = administer(server, "POST", "/projects", {"name": name})["id"]
+    account, secret, _ = add_service_account(server, project)
+    return project, secret, account
 
 
-def revoke(server, key):
-    with _database(server) as database:
-        database.execute("UPDATE api_keys SET revoked_at = ? WHERE id = ?", (int(time.time()), key))
-        database.execute("UPDATE epochs SET value = value + 1")
+def remove_service_account(server, project, account):
+    """With its keys."""
+    administer(server, "DELETE", f"/projects/{project}/service_accounts/{account}")
 
 
 def archive(server, project):
+    administer(server, "POST", f"/projects/{project}/archive")
+
+
+def add_user(server, email, role="reader", name="Somebody"):
+    """The id of a new user."""
+    user, organization = f"user-{secrets.token_hex(8)}", server.keys["organization_id"]
     with _database(server) as database:
-        database.execute("UPDATE projects SET status = 'archived' WHERE id = ?", (project,))
+        database.execute("INSERT INTO users (id, organization_id, email, email_key, name, role, added_at, sequence) "
+                         "VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM users))",
+                         (user, organization, email, email.lower(), name, role, int(time.time())))
         database.execute("UPDATE epochs SET value = value + 1")
+    return user
+
+
+def add_user_key(server, user, project=None, name="A user's key"):
+    """(secret, key id) of a key that acts for the user: an admin key where no project is given."""
+    kind = "project" if project else "admin"
+    secret, key = f"sk-{'proj' if project else 'admin'}-{secrets.token_hex(24)}", f"key_{secrets.token_hex(8)}"
+    with _database(server) as database:
+        database.execute("INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner_kind, owner, created_at) "
+                         "VALUES (?, ?, ?, ?, ?, ?, 'sk-...', 'user', ?, ?)",
+                         (key, server.keys["organization_id"], project, kind, name, hashlib.sha256(secret.encode()).hexdigest(), user,
+                          int(time.time())))
+        database.execute("UPDATE epochs SET value = value + 1")
+    return secret, key
+
+
+def age_invite(server, invite, seconds):
+    """As if it had been made that long ago."""
+    with _database(server) as database:
+        database.execute("UPDATE invites SET invited_at = invited_at - ?, expires_at = expires_at - ? WHERE id = ?", (seconds, seconds, invite))
+
+
+def accept_invite(server, invite):
+    """Only marks it: no user is made."""
+    with _database(server) as database:
+        database.execute("UPDATE invites SET accepted_at = ? WHERE id = ?", (int(time.time()), invite))
+
+
+def audit_events(server):
+    """(type, details) of everything that was audited, in its order."""
+    with _database(server) as database:
+        rows = database.execute("SELECT type, details FROM audit_logs ORDER BY sequence").fetchall()
+    return [(kind, json.loads(details)) for kind, details in rows]
+
+
+def facts(server):
+    """What the first start did not make, as the database has it."""
+    with _database(server) as database:
+        def column(sql):
+            return {row[0] for row in database.execute(sql)}
+        return {"accounts": column("SELECT id FROM service_accounts WHERE administers = 0"),
+                "keys": column("SELECT id FROM api_keys WHERE revoked_at IS NULL AND name NOT LIKE 'First %'"),
+                "names": dict(database.execute("SELECT id, name FROM projects WHERE is_default = 0")),
+                "roles": dict(database.execute("SELECT user_id, role FROM project_users")),
+                "keys_without_owner": database.execute(
+                    "SELECT COUNT(*) FROM api_keys WHERE revoked_at IS NULL AND owner NOT IN (SELECT id FROM service_accounts) "
+                    "AND owner NOT IN (SELECT id FROM users)").fetchone()[0]}
 
 
 def add_fine_tuned_model(server, name, file, project=None):

@@ -1,4 +1,4 @@
-"""The official Python SDK against the real server: sdk_checks.py."""
+"""The official Python SDK against the real server: sdk_checks.py, sdk_admin_checks.py."""
 import unittest
 
 from support import sdk
@@ -11,7 +11,7 @@ class PythonSdk(unittest.TestCase):
         except sdk.Unreachable as error:
             self.skipTest(f"PyPI cannot be reached: {error}")
         with sdk.SdkBench() as bench:
-            status, output = bench.run([python, "-m", "unittest", "sdk_checks"])
+            status, output = bench.run([python, "-m", "unittest", "sdk_checks", "sdk_admin_checks"])
             self.assertEqual(status, 0, output + bench.server.log_tail())
 
 

@@ -33,12 +33,12 @@ class Tenants(unittest.TestCase):
         self.assertEqual(self.server.get(f"/v1/chat/completions/{made}").json()["metadata"], {"case": "mine"})
 
     def test_a_revoked_key_ends_at_once(self):
-        project, secret, key = tenants.add_project(self.server)
+        project, secret, account = tenants.add_project(self.server)
         headers = self.as_other(secret)
         for _ in range(3):
             reply = self.server.get("/v1/models", headers=headers | {"openai-project": project})
             self.assertEqual(reply.status, 200)
-        tenants.revoke(self.server, key)
+        tenants.remove_service_account(self.server, project, account)
         reply = self.server.get("/v1/models", headers=headers)
         self.assertEqual((reply.status, reply.error["code"]), (401, "invalid_api_key"))
 
