@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "api/authenticate.hpp"
+#include "api/limits.hpp"
 #include "api/requester.hpp"
 #include "api/response_sink.hpp"
 #include "api/usage_event.hpp"
@@ -68,9 +69,10 @@ struct Pipeline::Exchange {
   std::vector<std::string> ignored;  // members of the body that are accepted without effect
   contract::Used used;
   std::int64_t prompt_tokens = 0;  // estimated
-  std::string allow;               // for 405
-  int status = 0;                  // of the reply's header; 0 until it is sent
-  std::string outcome = "ok";      // for the log: ok | error code | client_gone | failed
+  RequestLimits limits;
+  std::string allow;           // for 405
+  int status = 0;              // of the reply's header; 0 until it is sent
+  std::string outcome = "ok";  // for the log: ok | error code | client_gone | failed
 };
 
 Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
@@ -102,6 +104,7 @@ Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
       broken = std::current_exception();
     }
   }
+  exchange.limits.settle(exchange.used);
   const auto took = services_.clock.steady_now() - exchange.started;
   metrics_.used(exchange.used);
   record_usage(exchange);
@@ -228,6 +231,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   }
 
   if (operation.limited != contract::Limited::none) co_await check_budget(exchange, call);
+  co_await exchange.limits.reserve(services_, call);
   const Handler handler = find_handler(operation.id);
   if (operation.method == "GET") {
     co_await send_reply(exchange, co_await handler(services_, call));
@@ -309,6 +313,7 @@ net::ResponseHead Pipeline::reply_head(const Exchange& exchange, int status,
   if (!exchange.ignored.empty()) {
     head.headers.add("x-hearth-ignored", fmt::format("{}", fmt::join(exchange.ignored, ", ")));
   }
+  exchange.limits.add_headers(head.headers);
   const std::string_view origin = exchange.head.headers.get("origin");
   if (!origin.empty() && !settings_.cors_origins.empty()) {
     const bool any = std::ranges::find(settings_.cors_origins, "*") != settings_.cors_origins.end();
@@ -317,7 +322,9 @@ net::ResponseHead Pipeline::reply_head(const Exchange& exchange, int status,
       head.headers.add(
           "access-control-expose-headers",
           "x-request-id, x-hearth-ignored, openai-processing-ms, openai-version, openai-organization, "
-          "retry-after, retry-after-ms, x-should-retry");
+          "retry-after, retry-after-ms, x-should-retry, x-ratelimit-limit-requests, "
+          "x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, "
+          "x-ratelimit-reset-requests, x-ratelimit-reset-tokens");
       if (!any) head.headers.add("vary", "origin");
     }
   }
@@ -333,6 +340,7 @@ Task<void> Pipeline::send_reply(Exchange& exchange, contract::Reply reply) {
     co_await send_events(exchange, std::move(head), std::move(*producer));
     co_return;
   }
+  exchange.limits.settle(exchange.used);  // before the client knows: its next request finds the room
   std::string body;
   std::string_view type = json_type;
   if (const auto* document = std::get_if<json::value>(&reply.body)) {
@@ -399,11 +407,13 @@ Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
   } else if (exchange.operation->stream_end == contract::StreamEnd::done) {
     sink.append("", "[DONE]");
   }
+  exchange.limits.settle(exchange.used);
   co_await exchange.response.end(sink.take_rest());
 }
 
 Task<void> Pipeline::send_error(Exchange& exchange, const ApiError& error) {
   if (exchange.response.begun()) throw net::ConnectionLost("the reply was cut off");
+  exchange.limits.settle(exchange.used);
   const json::value body = render_error(error);
   contract::gate::check_error(exchange.operation, error.status(), body);
   net::ResponseHead head = reply_head(exchange, error.status(), json_type);

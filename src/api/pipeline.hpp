@@ -1,8 +1,8 @@
 // A request's life, in one place and one order:
 //
 //   request id → own endpoints (health, metrics) → CORS → route → authenticate → client certificate →
-//   admission → body → validate → budget → handler → reply or event stream →
-//   usage → log
+//   admission → body → validate → budget → reserve limits → handler → reply or event stream →
+//   settle limits → usage → log
 //
 // Authentication needs the header only and comes before admission, so a stranger never holds memory for a
 // body.

@@ -7,12 +7,14 @@
 #include "domain/inference.hpp"
 #include "domain/invitations.hpp"
 #include "domain/model_directory.hpp"
+#include "domain/rate_limiter.hpp"
 #include "domain/spend_limits.hpp"
 #include "domain/usage_recorder.hpp"
 #include "store/administration.hpp"
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
+#include "store/rate_limits.hpp"
 #include "store/usage.hpp"
 
 namespace hearth::api {
@@ -32,6 +34,8 @@ struct Services {
   store::Usage& usage;
   domain::UsageRecorder& usage_recorder;
   domain::SpendLimits& spend_limits;
+  store::RateLimits& rate_limits;
+  domain::RateLimiter& rate_limiter;
   domain::CostSettings costs;
 };
 

@@ -56,6 +56,22 @@ engine::EngineSettings engine_settings(const Config& config) {
           .stop_grace = config.engines.stop_grace};
 }
 
+domain::LimiterSettings limiter_settings(const Config& config) {
+  const auto limit = [](std::uint64_t value, std::int64_t unit = 1) {
+    return value == 0 ? domain::unlimited : static_cast<std::int64_t>(value) * unit;
+  };
+  const Config::Limits& limits = config.limits;
+  return {.enabled = limits.enabled,
+          .defaults = {.requests = limit(limits.requests_per_minute),
+                       .tokens = limit(limits.tokens_per_minute),
+                       .images = limit(limits.images_per_minute),
+                       .audio_bytes = limit(limits.audio_megabytes_per_minute, domain::bytes_per_megabyte),
+                       .requests_per_day = limit(limits.requests_per_day),
+                       .batch_input_tokens_per_day = limit(limits.batch_input_tokens_per_day)},
+          .reservation_time = limits.reservation_time,
+          .failure = limits.redis_failure};
+}
+
 std::vector<engine::Model> configured_models(const Config& config) {
   std::vector<engine::Model> models;
   for (const auto& [name, entry] : config.models) {

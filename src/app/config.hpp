@@ -16,6 +16,7 @@
 
 #include "base/log.hpp"
 #include "contract/prices.hpp"
+#include "domain/limits/settings.hpp"
 #include "engine/engines.hpp"
 #include "engine/model.hpp"
 #include "net/http_server.hpp"
@@ -95,7 +96,18 @@ struct Config {
     std::optional<double> batch_discount = 0.5;
   } costs;
 
+  // Of each project, and of its requests by model; 0 = no limit.
   struct Limits {
+    bool enabled = true;
+    std::uint64_t requests_per_minute = 10'000;
+    std::uint64_t tokens_per_minute = 10'000'000;
+    std::uint64_t images_per_minute = 0;
+    std::uint64_t audio_megabytes_per_minute = 0;
+    std::uint64_t requests_per_day = 0;
+    std::uint64_t batch_input_tokens_per_day = 0;
+    std::chrono::milliseconds reservation_time{15 * 60'000};
+    std::string redis_url;  // secret; empty = each process counts by itself
+    domain::LedgerFailure redis_failure = domain::LedgerFailure::local;
     std::optional<double> monthly_budget = 0;
   } limits;
 
@@ -113,6 +125,8 @@ struct Config {
 std::vector<net::ListenAddress> listen_addresses(const Config& config);
 
 engine::EngineSettings engine_settings(const Config& config);
+
+domain::LimiterSettings limiter_settings(const Config& config);
 
 // The models of the configuration. A local model that does not say what it can do has empty `capabilities`:
 // its file tells.

@@ -9,6 +9,7 @@
 #include "app/config_file.hpp"
 #include "app/config_load.hpp"
 #include "app/quantities.hpp"
+#include "net/redis_client.hpp"
 
 namespace hearth::app {
 namespace {
@@ -45,6 +46,11 @@ class Checker {
     if (!is_currency(config_.costs.currency)) {
       fail("costs.currency",
            fmt::format("expected a code such as \"usd\", not \"{}\"", config_.costs.currency));
+    }
+    const std::string& redis = config_.limits.redis_url;
+    if (!redis.empty() && !net::RedisAddress::parse(redis)) {
+      fail("limits.redis_url",
+           "expected redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix://[USER:PASSWORD@]/PATH[?db=DB]");
     }
     for (const auto& [name, model] : config_.models)
       check_model(model_table_name(name), model);

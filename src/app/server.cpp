@@ -17,8 +17,10 @@
 #include "async/runtime.hpp"
 #include "async/scope.hpp"
 #include "base/log.hpp"
+#include "domain/limits/redis_ledger.hpp"
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
+#include "net/redis_client.hpp"
 #include "store/bootstrap.hpp"
 #include "store/organizations.hpp"
 
@@ -66,6 +68,17 @@ std::string page_url(const Config& config, std::string_view api_url) {
   return url;
 }
 
+std::unique_ptr<net::RedisClient> limits_redis(const Config& config, const async::Executor& executor) {
+  if (config.limits.redis_url.empty() || !config.limits.enabled) return nullptr;
+  return std::make_unique<net::RedisClient>(executor, *net::RedisAddress::parse(config.limits.redis_url));
+}
+
+// Of all processes that count together; nullptr where this one counts by itself.
+std::unique_ptr<domain::LimitLedger> shared_ledger(const Config& config, net::RedisClient* redis) {
+  if (!redis) return nullptr;
+  return std::make_unique<domain::RedisLedger>(*redis, config.limits.reservation_time);
+}
+
 // Owns everything that a running server consists of, in the order in which it is made.
 class RunningServer {
  public:
@@ -93,6 +106,9 @@ class RunningServer {
         usage_recorder_(usage_, clock_),
         spend_limits_(budgets_, access_epoch_, *database_, usage_recorder_.ledger(), clock_,
                       {monthly_budget(config), config.costs.currency}),
+        rate_limits_(*database_, access_epoch_, clock_, ids_),
+        redis_(limits_redis(config, runtime_.executor(0))),
+        rate_limiter_(rate_limits_, clock_, limiter_settings(config), shared_ledger(config, redis_.get())),
         services_{clock_,
                   ids_,
                   keys_,
@@ -107,6 +123,8 @@ class RunningServer {
                   usage_,
                   usage_recorder_,
                   spend_limits_,
+                  rate_limits_,
+                  rate_limiter_,
                   {config.costs.currency, config.costs.batch_discount.value_or(0)}},
         pipeline_(services_,
                   {.cors_origins = config.server.cors_origins,
@@ -141,6 +159,7 @@ class RunningServer {
     // From here on nothing may throw past the scope.
     scope_.spawn("signals", handle_signals());
     scope_.spawn("engines", engines_.run());
+    if (redis_) scope_.spawn("redis", redis_->run());
     scope_.spawn("key uses", keys_.record_uses());
     scope_.spawn("usage", usage_recorder_.run());
     scope_.spawn("readiness", watch_readiness(process_, models_, engines_, std::move(probed), clock_));
@@ -228,6 +247,9 @@ class RunningServer {
   store::Budgets budgets_;
   domain::UsageRecorder usage_recorder_;
   domain::SpendLimits spend_limits_;
+  store::RateLimits rate_limits_;
+  std::unique_ptr<net::RedisClient> redis_;
+  domain::RateLimiter rate_limiter_;
   api::Services services_;
   api::ProcessState process_;
   api::Pipeline pipeline_;

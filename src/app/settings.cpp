@@ -9,6 +9,8 @@ namespace {
 constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> format_names{"console", "json"};
 
+constexpr std::array<std::string_view, 3> ledger_failure_names{"allow", "refuse", "local"};
+
 constexpr std::uint64_t kib = 1ULL << 10;
 constexpr std::uint64_t mib = 1ULL << 20;
 constexpr std::uint64_t gib = 1ULL << 30;
@@ -18,6 +20,7 @@ constexpr Bounds thread_count{0, 1024};
 constexpr Bounds waiting_time{1, 7 * day};  // a limit that must exist
 constexpr Bounds money_range{0, 1'000'000'000};
 constexpr Bounds optional_time{0, 365 * day};
+constexpr Bounds limit_value{0, 1'000'000'000'000'000};
 
 // clang-format off
 #define AT(member) [](auto& owner) -> Slot { return &owner.member; }
@@ -49,6 +52,16 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"auth.enabled", Form::boolean, "Ask every request for a key. Without it all callers share the default project."}, AT(auth.enabled)},
 
     {{"invites.lifetime", Form::duration, "From an invite to the end of its link.", {60'000, 365 * day}}, AT(invites.lifetime)},
+    {{"limits.enabled", Form::boolean, "Hold projects to their limits. Without it the limits below and those that the API sets are kept, and do nothing."}, AT(limits.enabled)},
+    {{"limits.requests_per_minute", Form::integer, "Requests of a project to one model, where the project has no limit of its own. 0: no limit, as of those below.", limit_value}, AT(limits.requests_per_minute)},
+    {{"limits.tokens_per_minute", Form::integer, "Tokens of a project's requests to one model, in and out.", limit_value}, AT(limits.tokens_per_minute)},
+    {{"limits.images_per_minute", Form::integer, "Images that a project makes with one model.", limit_value}, AT(limits.images_per_minute)},
+    {{"limits.audio_megabytes_per_minute", Form::integer, "Sound that a project sends to one model, in millions of bytes.", {0, 1'000'000'000}}, AT(limits.audio_megabytes_per_minute)},
+    {{"limits.requests_per_day", Form::integer, "Requests of a project to one model in 24 hours.", limit_value}, AT(limits.requests_per_day)},
+    {{"limits.batch_input_tokens_per_day", Form::integer, "Input tokens of a project's batches to one model in 24 hours; shown by the API.", limit_value}, AT(limits.batch_input_tokens_per_day)},
+    {{"limits.reservation_time", Form::duration, "A request that has not ended after that long counts with the tokens that were estimated for it.", {1000, day}}, AT(limits.reservation_time)},
+    {{"limits.redis_url", Form::secret, "Redis that counts for several processes: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH. Empty: each process counts by itself."}, AT(limits.redis_url)},
+    {{"limits.redis_failure", Form::choice, "While Redis does not answer: let all requests through, refuse them (503), or count in each process.", {}, ledger_failure_names}, AT(limits.redis_failure)},
 
     {{"log.level", Form::choice, "The least important lines to write.", {}, level_names}, AT(log.level)},
     {{"log.format", Form::choice, "Lines for people or for machines.", {}, format_names}, AT(log.format)},

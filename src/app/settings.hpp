@@ -24,7 +24,8 @@ enum class Form { boolean, integer, size, duration, text, secret, path, choice, 
 
 // Where a value lives.
 using Slot = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::chrono::milliseconds*, std::string*,
-                          std::vector<std::string>*, log::Level*, log::Format*, std::optional<double>*>;
+                          std::vector<std::string>*, log::Level*, log::Format*, domain::LedgerFailure*,
+                          std::optional<double>*>;
 
 // Of integers, sizes and decimals as they are, of durations in milliseconds.
 struct Bounds {

@@ -375,10 +375,28 @@ CREATE TABLE project_certificates (
 CREATE INDEX project_certificates_by_certificate ON project_certificates (certificate_id);
 )sql";
 
+// What a project may use of a model, where that is not what the configuration says. Models of the
+// configuration have no rows, so the model is only named.
+constexpr std::string_view version_6 = R"sql(
+CREATE TABLE project_rate_limits (
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  project_id TEXT NOT NULL REFERENCES projects (id),
+  model TEXT NOT NULL,
+  requests_per_minute BIGINT,
+  tokens_per_minute BIGINT,
+  images_per_minute BIGINT,
+  audio_megabytes_per_minute BIGINT,
+  requests_per_day BIGINT,
+  batch_input_tokens_per_day BIGINT,
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (project_id, model)
+);
+)sql";
+
 constexpr std::array all_migrations{
     db::Migration{1, "foundation", version_1},   db::Migration{2, "people", version_2},
     db::Migration{3, "audit logs", version_3},   db::Migration{4, "usage", version_4},
-    db::Migration{5, "certificates", version_5},
+    db::Migration{5, "certificates", version_5}, db::Migration{6, "rate limits", version_6},
 };
 
 }  // namespace

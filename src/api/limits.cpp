@@ -1,0 +1,85 @@
+#include "api/limits.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "contract/fields.hpp"
+#include "contract/operations.hpp"
+
+namespace hearth::api {
+namespace {
+
+namespace field = contract::field;
+using contract::Limited;
+using contract::OperationId;
+
+domain::Generates generated_by(const contract::Operation& operation) {
+  const bool reads_only =
+      operation.id == OperationId::create_embedding || operation.id == OperationId::create_moderation;
+  return reads_only ? domain::Generates::nothing : domain::Generates::text;
+}
+
+std::int64_t context_of(const engine::Model& model) {
+  const auto* local = std::get_if<engine::LlamaSpec>(&model.backend);
+  return local ? local->context : 0;
+}
+
+// As the original writes durations: "120ms", "1s", "6m0s", "1h0m0s".
+std::string duration_text(std::chrono::milliseconds duration) {
+  if (duration < std::chrono::seconds(1)) return fmt::format("{}ms", duration.count());
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(duration).count();
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m{}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
+std::int64_t remaining(const domain::Standing& standing) {
+  return std::max<std::int64_t>(0, standing.limit - standing.used);
+}
+
+void add_standing(net::Headers& headers, std::string_view what, const domain::Standing& standing) {
+  if (standing.limit == domain::unlimited) return;
+  headers.add(fmt::format("x-ratelimit-limit-{}", what), fmt::format("{}", standing.limit));
+  headers.add(fmt::format("x-ratelimit-remaining-{}", what), fmt::format("{}", remaining(standing)));
+  headers.add(fmt::format("x-ratelimit-reset-{}", what), duration_text(standing.until_free));
+}
+
+}  // namespace
+
+Task<void> RequestLimits::reserve(Services& services, const contract::Call& call) {
+  if (call.operation.limited == Limited::none || !services.rate_limiter.enabled()) co_return;
+  if (!call.body || !call.principal.project) co_return;
+  const json::object& body = call.body->get_object();
+  const auto name = json::find_string(body, field::model);
+  if (!name) co_return;
+  const auto catalogue = co_await services.models.current();
+  const engine::Model* model = catalogue->find(*name, call.project());
+  if (!model) co_return;
+
+  domain::LimitRequest request{
+      .project = call.project(), .model = model->id, .limited = call.operation.limited};
+  if (request.limited == Limited::tokens) {
+    request.tokens = domain::estimate_tokens(body, generated_by(call.operation), context_of(*model));
+    prompt_estimate_ = request.tokens.prompt;
+  }
+  if (request.limited == Limited::images) request.images = json::find_integer(body, field::n).value_or(1);
+  reservation_ = co_await services.rate_limiter.reserve(std::move(request), standings_);
+}
+
+void RequestLimits::add_headers(net::Headers& headers) const {
+  if (!standings_) return;
+  const domain::Standing& minute = standings_->requests;
+  const domain::Standing& day = standings_->requests_per_day;
+  // There is room for one of the two only: the one that ends first.
+  add_standing(headers, "requests", remaining(day) < remaining(minute) ? day : minute);
+  add_standing(headers, "tokens", standings_->tokens);
+  if (standings_->hopeless) headers.add("x-should-retry", "false");
+}
+
+void RequestLimits::settle(const contract::Used& used) {
+  const std::int64_t prompt = used.input_tokens > 0 ? used.input_tokens : prompt_estimate_;
+  reservation_.settle({.reached_engine = used.requests > 0, .tokens = prompt + used.output_tokens});
+}
+
+}  // namespace hearth::api

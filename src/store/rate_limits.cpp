@@ -1,0 +1,119 @@
+#include "store/rate_limits.hpp"
+
+#include <fmt/format.h>
+
+#include "base/api_error.hpp"
+
+namespace hearth::store {
+namespace {
+
+constexpr std::size_t max_cached_projects = 10'000;
+
+// The columns that parse_values reads.
+constexpr std::string_view value_columns =
+    "requests_per_minute, tokens_per_minute, images_per_minute, audio_megabytes_per_minute, "
+    "requests_per_day, batch_input_tokens_per_day";
+
+RateLimitValues parse_values(const db::Row& row, std::size_t first) {
+  const auto read = [&](std::size_t column) { return row.get<std::optional<std::int64_t>>(first + column); };
+  return {.requests_per_minute = read(0),
+          .tokens_per_minute = read(1),
+          .images_per_minute = read(2),
+          .audio_megabytes_per_minute = read(3),
+          .requests_per_day = read(4),
+          .batch_input_tokens_per_day = read(5)};
+}
+
+ProjectRateLimits read_all(db::Connection& connection, const ProjectId& project) {
+  ProjectRateLimits limits;
+  const db::Rows rows = connection.query(
+      fmt::format("SELECT model, {} FROM project_rate_limits WHERE project_id = $1", value_columns),
+      {project});
+  for (const db::Row row : rows)
+    limits.emplace(row.get<std::string>(0), parse_values(row, 1));
+  return limits;
+}
+
+// The project's name; throws unless the organization has it.
+std::string check_project(db::Connection& connection, const OrganizationId& organization,
+                          const ProjectId& project, bool& archived) {
+  const db::Rows rows = connection.query(
+      "SELECT name, status FROM projects WHERE id = $1 AND organization_id = $2", {project, organization});
+  if (rows.empty()) throw ApiError::not_found(fmt::format("No project '{}' was found.", project.str()));
+  archived = rows[0].get<std::string_view>(1) != "active";
+  return rows[0].get<std::string>(0);
+}
+
+}  // namespace
+
+Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, std::string_view model) {
+  const Shared limits = co_await current(project);
+  const auto found = limits->find(model);
+  if (found == limits->end()) co_return std::nullopt;
+  co_return found->second;
+}
+
+Task<ProjectRateLimits> RateLimits::list(OrganizationId organization, ProjectId project) {
+  co_return co_await database_.read([&](db::Connection& connection) {
+    bool archived = false;
+    check_project(connection, organization, project, archived);
+    return read_all(connection, project);
+  });
+}
+
+Task<RateLimitValues> RateLimits::change(Actor actor, RateLimitChange change) {
+  co_return co_await database_.write([&](db::Connection& connection) {
+    bool archived = false;
+    const std::string name = check_project(connection, actor.organization, change.project, archived);
+    if (archived) {
+      throw ApiError::invalid_request("project_archived",
+                                      fmt::format("The project '{}' is archived.", change.project.str()));
+    }
+    const RateLimitValues& values = change.values;
+    const db::Rows rows = connection.query(
+        fmt::format(
+            "INSERT INTO project_rate_limits (organization_id, project_id, model, {}, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+            "ON CONFLICT (project_id, model) DO UPDATE SET "
+            "requests_per_minute = COALESCE(excluded.requests_per_minute, "
+            "project_rate_limits.requests_per_minute), "
+            "tokens_per_minute = COALESCE(excluded.tokens_per_minute, "
+            "project_rate_limits.tokens_per_minute), "
+            "images_per_minute = COALESCE(excluded.images_per_minute, "
+            "project_rate_limits.images_per_minute), "
+            "audio_megabytes_per_minute = COALESCE(excluded.audio_megabytes_per_minute, "
+            "project_rate_limits.audio_megabytes_per_minute), "
+            "requests_per_day = COALESCE(excluded.requests_per_day, project_rate_limits.requests_per_day), "
+            "batch_input_tokens_per_day = COALESCE(excluded.batch_input_tokens_per_day, "
+            "project_rate_limits.batch_input_tokens_per_day), "
+            "updated_at = excluded.updated_at RETURNING {}",
+            value_columns, value_columns),
+        {actor.organization, change.project, change.model, values.requests_per_minute,
+         values.tokens_per_minute, values.images_per_minute, values.audio_megabytes_per_minute,
+         values.requests_per_day, values.batch_input_tokens_per_day, clock_.unix_now()});
+    AuditLogs::append_in(connection, clock_, ids_, actor,
+                         {.type = "rate_limit.updated",
+                          .project = change.project,
+                          .project_name = name,
+                          .resources = {change.id},
+                          .details = change.details});
+    return parse_values(rows[0], 0);
+  });
+}
+
+Task<RateLimits::Shared> RateLimits::current(const ProjectId& project) {
+  const std::uint64_t epoch = co_await epoch_.current();  // before the rows are read
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = cache_.find(project);
+    if (found != cache_.end() && found->second.epoch == epoch) co_return found->second.limits;
+  }
+  auto limits = std::make_shared<const ProjectRateLimits>(co_await database_.read(
+      [&project](db::Connection& connection) { return read_all(connection, project); }));
+  std::lock_guard lock(mutex_);
+  if (cache_.size() >= max_cached_projects) cache_.clear();
+  cache_.insert_or_assign(project, Entry{limits, epoch});
+  co_return limits;
+}
+
+}  // namespace hearth::store
