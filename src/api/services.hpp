@@ -11,6 +11,7 @@
 #include "domain/spend_limits.hpp"
 #include "domain/usage_recorder.hpp"
 #include "store/administration.hpp"
+#include "store/audit_logs.hpp"
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
@@ -26,6 +27,7 @@ struct Services {
   store::Administration& administration;
   domain::Invitations& invitations;
   store::ChatCompletions& chat_completions;
+  store::AuditLogs& audit_logs;
   domain::ModelDirectory& models;
   engine::Engines& engines;
   domain::Inference& inference;

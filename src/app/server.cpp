@@ -21,6 +21,7 @@
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
 #include "net/redis_client.hpp"
+#include "store/audit_logs.hpp"
 #include "store/bootstrap.hpp"
 #include "store/organizations.hpp"
 
@@ -95,6 +96,7 @@ class RunningServer {
         invitations_(administration_.invites, invite_notifier_,
                      std::chrono::duration_cast<std::chrono::seconds>(config.invites.lifetime)),
         chat_completions_(*database_),
+        audit_logs_(*database_),
         registered_models_(*database_),
         engines_(blocking_, engine_settings(config)),
         models_(configured(config, registered_models_, runtime_), *database_, engines_, blocking_, clock_),
@@ -115,6 +117,7 @@ class RunningServer {
                   administration_,
                   invitations_,
                   chat_completions_,
+                  audit_logs_,
                   models_,
                   engines_,
                   inference_,
@@ -236,6 +239,7 @@ class RunningServer {
   domain::SilentInviteNotifier invite_notifier_;
   domain::Invitations invitations_;
   store::ChatCompletions chat_completions_;
+  store::AuditLogs audit_logs_;
   store::Models registered_models_;
   engine::Engines engines_;
   api::Metrics metrics_;

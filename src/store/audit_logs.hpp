@@ -1,7 +1,7 @@
 // The audit log: who changed what, when and from where. Append-only: nothing here changes or deletes a row.
 #pragma once
 
-#include <initializer_list>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +11,7 @@
 #include "base/id.hpp"
 #include "contract/principal.hpp"
 #include "db/database.hpp"
+#include "store/page.hpp"
 
 namespace hearth::store {
 
@@ -41,6 +42,35 @@ struct NewAuditLog {
   std::string details = "{}";
 };
 
+struct AuditLog {
+  AuditLogId id;
+  UnixSeconds effective_at = 0;
+  std::string type;
+  std::optional<ProjectId> project;
+  std::string project_name;
+  Actor actor;
+  std::string details;  // as in NewAuditLog
+};
+
+// Several values of one list are alternatives; an empty list asks for nothing. All that is asked for holds.
+struct AuditLogFilter {
+  UnixSeconds from = 0;  // inclusive, like `to`
+  UnixSeconds to = std::numeric_limits<UnixSeconds>::max() - 1;
+  std::vector<std::string> projects;
+  std::vector<std::string> types;
+  std::vector<std::string> actor_ids;
+  std::vector<std::string> actor_emails;
+  std::vector<std::string> resources;
+};
+
+// The list goes from the newest to the oldest. `after`: the page begins behind this event; `before` alone: it
+// ends in front of this one; both: what lies between, from `after` on.
+struct AuditLogRange {
+  std::optional<std::string> after;
+  std::optional<std::string> before;
+  std::size_t limit = 20;
+};
+
 // Thread: any.
 class AuditLogs {
  public:
@@ -50,6 +80,9 @@ class AuditLogs {
   // access epoch. Thread: the database's, inside write().
   static void append_in(db::Connection& connection, const Clock& clock, IdSource& ids, const Actor& actor,
                         const NewAuditLog& event);
+
+  // An id of `range` that is no event of the organization: ApiError 400 with param `after` or `before`.
+  Task<Page<AuditLog>> list(OrganizationId organization, AuditLogFilter filter, AuditLogRange range);
 
  private:
   db::Database& database_;

@@ -234,14 +234,21 @@ CREATE INDEX audit_logs_by_type ON audit_logs (organization_id, type, effective_
 CREATE INDEX audit_logs_by_project ON audit_logs (organization_id, project_id, effective_at, sequence);
 CREATE INDEX audit_logs_by_actor ON audit_logs (organization_id, actor_id, effective_at, sequence);
 CREATE INDEX audit_logs_by_email ON audit_logs (organization_id, actor_email, effective_at, sequence);
+CREATE INDEX audit_logs_by_project_and_type ON audit_logs (organization_id, project_id, type, effective_at, sequence);
+CREATE INDEX audit_logs_by_actor_and_type ON audit_logs (organization_id, actor_id, type, effective_at, sequence);
+CREATE INDEX audit_logs_by_actor_and_project
+  ON audit_logs (organization_id, actor_id, project_id, effective_at, sequence);
 
 CREATE TABLE audit_log_resources (
   organization_id TEXT NOT NULL,
   resource_id TEXT NOT NULL,
+  type TEXT NOT NULL,
   effective_at BIGINT NOT NULL,
   sequence BIGINT NOT NULL,
   PRIMARY KEY (organization_id, resource_id, effective_at, sequence)
 );
+CREATE INDEX audit_log_resources_by_type
+  ON audit_log_resources (organization_id, resource_id, type, effective_at, sequence);
 )sql";
 
 // What was used, in three widths of buckets that hold the same sums; what it cost; what may be spent. A
