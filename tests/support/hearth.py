@@ -241,6 +241,10 @@ class Hearth:
     def request(self, method, path, body=None, headers=None, timeout=60):
         return request(self.target, method, path, body, self.headers(headers), timeout)
 
+    def request_as(self, method, path, body, headers, timeout=60):
+        """With these header fields and no key of its own."""
+        return request(self.target, method, path, body, headers, timeout)
+
     def get(self, path, **more):
         return self.request("GET", path, **more)
 

@@ -1,5 +1,6 @@
 """The official SDKs, fetched once from their registries into the cache, and the server that they are tried on."""
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -88,6 +89,7 @@ class SdkBench:
     dies in mid-stream."""
 
     def __enter__(self):
+        self.numbers = itertools.count(1)
         self.upstream = CannedUpstream("die_mid_stream")
         models = chat_model("babble") + embedding_model("embed") + upstream_model("broken", [self.upstream.base_url])
         models += chat_model("slow", file=paths.slow_model())
@@ -101,9 +103,18 @@ class SdkBench:
         self.upstream.close()
         self.server.__exit__(kind)
 
+    def new_certificate(self):
+        """A file with a certificate authority of its own."""
+        file = self.server.folder / f"authority-{next(self.numbers)}.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null",
+                        "-subj", "/CN=Tests", "-days", "30", "-addext", "basicConstraints=critical,CA:TRUE", "-out", file],
+                       check=True, capture_output=True)
+        return file
+
     def run(self, command, timeout=240):
         environment = dict(os.environ) | {"HEARTH_BASE_URL": self.server.base_url, "HEARTH_API_KEY": self.server.api_key,
                                           "HEARTH_ADMIN_KEY": self.server.keys["admin_key"], "HEARTH_PROJECT": self.server.keys["project_id"],
+                                          "HEARTH_CERTIFICATE": str(self.new_certificate()),
                                           "HEARTH_BROKEN_MODEL": "broken", "HEARTH_SLOW_ENGINE": str(self.slow_engine),
                                           "HEARTH_END_OF_TURN": str(paths.end_of_turn_token())}
         done = subprocess.run(command, cwd=SYSTEM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -53,6 +53,17 @@ def remove_service_account(server, project, account):
     administer(server, "DELETE", f"/projects/{project}/service_accounts/{account}")
 
 
+def add_ephemeral_key(server, project, seconds):
+    """A key with an end, as the operations of the realtime API will make them."""
+    key, secret, now = f"key_{secrets.token_hex(8)}", f"ek_{secrets.token_hex(24)}", int(time.time())
+    with _database(server) as database:
+        (account,) = database.execute("SELECT id FROM service_accounts WHERE project_id = ?", (project,)).fetchone()
+        database.execute("INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner, created_at, expires_at) "
+                         "VALUES (?, ?, ?, 'ephemeral', 'Realtime', ?, 'ek_...', ?, ?, ?)",
+                         (key, server.keys["organization_id"], project, hashlib.sha256(secret.encode()).hexdigest(), account, now, now + seconds))
+    return secret
+
+
 def archive(server, project):
     administer(server, "POST", f"/projects/{project}/archive")
 

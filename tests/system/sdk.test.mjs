@@ -182,22 +182,3 @@ test("a request that is aborted", async () => {
   });
   assert.ok((await ask()).id);
 });
-
-test("the organization's administration", async () => {
-  const { HEARTH_ADMIN_KEY: adminAPIKey, HEARTH_PROJECT: defaultProject } = process.env;
-  const { projects, invites, adminAPIKeys } = new OpenAI({ baseURL, apiKey, adminAPIKey, maxRetries: 0 }).admin.organization;
-  const project = await projects.create({ name: "Made by Node" });
-  assert.equal(project.status, "active");
-  const account = await projects.serviceAccounts.create(project.id, { name: "robot" });
-  const robot = new OpenAI({ baseURL, apiKey: account.api_key.value, maxRetries: 0 });
-  assert.ok((await robot.models.list()).data.length > 0);
-  const ids = [];
-  for await (const one of projects.list({ limit: 1 })) ids.push(one.id);
-  assert.ok(ids.includes(project.id) && ids.includes(defaultProject));
-  assert.equal((await projects.archive(project.id)).status, "archived");
-  await assert.rejects(robot.models.list(), OpenAI.AuthenticationError);
-  const invite = await invites.create({ email: "node@example.org", role: "reader" });
-  assert.equal((await invites.delete(invite.id)).deleted, true);
-  const key = await adminAPIKeys.create({ name: "of Node" });
-  assert.equal((await adminAPIKeys.delete(key.id)).deleted, true);
-});

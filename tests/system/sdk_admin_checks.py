@@ -1,11 +1,14 @@
 """The admin namespace of the official Python SDK, run like sdk_checks.py."""
 import os
+import pathlib
+import time
 import unittest
 
 import openai
 
-BASE_URL, API_KEY, ADMIN_KEY, PROJECT = (os.environ[name] for name in
-                                         ("HEARTH_BASE_URL", "HEARTH_API_KEY", "HEARTH_ADMIN_KEY", "HEARTH_PROJECT"))
+BASE_URL, API_KEY, ADMIN_KEY, PROJECT, CERTIFICATE = (os.environ[name] for name in (
+    "HEARTH_BASE_URL", "HEARTH_API_KEY", "HEARTH_ADMIN_KEY", "HEARTH_PROJECT", "HEARTH_CERTIFICATE"))
+UNIQUE = f"python-{os.getpid()}-{time.time_ns()}"
 
 
 class AdminSdk(unittest.TestCase):
@@ -14,6 +17,7 @@ class AdminSdk(unittest.TestCase):
         cls.client = openai.OpenAI(base_url=BASE_URL, api_key=API_KEY, admin_api_key=ADMIN_KEY, max_retries=0, timeout=60)
         cls.addClassCleanup(cls.client.close)
         cls.organization = cls.client.admin.organization
+        cls.project = cls.organization.projects.create(name=UNIQUE)
 
     def test_projects(self):
         projects = self.organization.projects
@@ -75,6 +79,32 @@ class AdminSdk(unittest.TestCase):
         self.assertEqual(users.list(emails=["nobody@example.org", "else@example.org"]).data, [])
         with self.assertRaises(openai.NotFoundError):
             users.retrieve("user-none")
+
+    def test_limits_of_a_project(self):
+        limits = self.organization.projects.rate_limits
+        limit = next(item for item in limits.list_rate_limits(self.project.id) if item.model == "babble")
+        changed = limits.update_rate_limit(limit.id, project_id=self.project.id, max_tokens_per_1_minute=123_456)
+        self.assertEqual(changed.max_tokens_per_1_minute, 123_456)
+
+    def test_certificates(self):
+        content = pathlib.Path(CERTIFICATE).read_text()
+        made = self.organization.certificates.create(certificate=content, name=UNIQUE)
+        self.assertEqual(self.organization.certificates.retrieve(made.id).name, UNIQUE)
+        self.assertIn(made.id, [item.id for item in self.organization.certificates.list()])
+        self.assertEqual(self.organization.certificates.delete(made.id).id, made.id)
+
+    def test_usage_and_costs(self):
+        start = int(time.time()) - 86_400
+        usage = self.organization.usage
+        for ask in (usage.completions, usage.embeddings, usage.moderations, usage.images, usage.audio_speeches,
+                    usage.audio_transcriptions, usage.vector_stores, usage.code_interpreter_sessions, usage.costs):
+            page = ask(start_time=start)
+            self.assertEqual((page.object, page.data[0].object), ("page", "bucket"))
+
+    def test_the_audit_log(self):
+        events = self.organization.audit_logs.list(resource_ids=[self.project.id], event_types=["project.created"]).data
+        self.assertEqual([(event.type, event.project_created.id) for event in events], [("project.created", self.project.id)])
+
 
 
 if __name__ == "__main__":

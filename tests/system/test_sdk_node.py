@@ -1,4 +1,4 @@
-"""The official Node SDK against the real server: sdk.test.mjs."""
+"""The official Node SDK against the real server: sdk.test.mjs and admin.test.mjs."""
 import re
 import unittest
 
@@ -10,9 +10,11 @@ class NodeSdk(unittest.TestCase):
         node = sdk.node()
         sdk.install_node_sdk()
         with sdk.SdkBench() as bench:
-            status, output = bench.run([node, "--test", "--test-reporter=tap", "sdk.test.mjs"])
-            self.assertEqual(status, 0, output + bench.server.log_tail())
-            self.assertGreater(int(re.search(r"(?m)^# pass (\d+)", output)[1]), 10, output)
+            for script, least in (("sdk.test.mjs", 10), ("admin.test.mjs", 8)):
+                with self.subTest(script):
+                    status, output = bench.run([node, "--test", "--test-reporter=tap", script])
+                    self.assertEqual(status, 0, output + bench.server.log_tail())
+                    self.assertGreater(int(re.search(r"(?m)^# pass (\d+)", output)[1]), least, output)
 
 
 if __name__ == "__main__":

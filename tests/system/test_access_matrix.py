@@ -1,0 +1,281 @@
+"""Who may do what: every operation of the contract × every kind of key that should not open it, and those that should.
+
+The operations come from the server's own /openapi.json, so a new one is walked without being named here. An operation that
+works on an object (a parameter in its path) needs a row in OBJECTS, or this test fails and says so.
+"""
+import json
+import re
+import subprocess
+import unittest
+
+from support import paths, tenants
+from support.hearth import Hearth, chat, upstream_model
+from support.upstream import CannedUpstream
+
+NOT_LET_IN = (401, 403)
+
+
+class Operation:
+    def __init__(self, method, path, document):
+        self.name, self.method, self.path = document["operationId"], method.upper(), path
+        self.planned = document.get("x-hearth-status") == "planned"
+        self.scheme = next((name for entry in document.get("security", []) for name in entry), None)
+        self.role = document.get("x-hearth-role", "member")
+        self.parameters = re.findall(r"\{(\w+)\+?\}", path)
+        self.group = document["tags"][0]
+
+    def __str__(self):
+        return f"{self.name} ({self.method} {self.path})"
+
+    def target(self, **values):
+        def value_of(found):
+            return str(values.get(found[1], "none"))
+        path = re.sub(r"\{(\w+)\+?\}", value_of, self.path)
+        return path if path.startswith("/v1/") else f"/v1{path}"
+
+
+class AccessMatrix(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.upstream = CannedUpstream()
+        cls.addClassCleanup(cls.upstream.close)
+        cls.server = Hearth(models=upstream_model("up", [cls.upstream.base_url]), engine=False).start()
+        cls.addClassCleanup(cls.server.__exit__, None)
+        document = cls.server.get("/openapi.json").json()
+        cls.operations = [Operation(method, path, entry) for path, methods in document["paths"].items()
+                          for method, entry in methods.items() if isinstance(entry, dict) and "operationId" in entry]
+        cls.by_name = {operation.name: operation for operation in cls.operations}
+        cls.admin, cls.key = cls.server.keys["admin_key"], cls.server.keys["api_key"]
+        cls.home, cls.other = cls.server.keys["project_id"], cls.make_project("Other")
+        cls.other_key = cls.make_account(cls.other)["api_key"]["value"]
+        cls.make_people()
+        cls.make_dead_keys()
+
+    # ---- what the walk needs
+
+    @classmethod
+    def ask(cls, key, method, path, body=None, **headers):
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        fields["authorization"] = f"Bearer {key}" if key else None
+        fields = {name: value for name, value in fields.items() if value is not None}
+        return cls.server.request_as(method, path, body, fields)
+
+    @classmethod
+    def administer(cls, method, path, body=None):
+        reply = cls.ask(cls.admin, method, f"/v1/organization/{path}", body)
+        assert reply.status in (200, 201), f"{method} {path}: {reply.status} {reply.body!r}"
+        return reply.json()
+
+    @classmethod
+    def make_project(cls, name):
+        return cls.administer("POST", "projects", {"name": name})["id"]
+
+    @classmethod
+    def make_account(cls, project):
+        return cls.administer("POST", f"projects/{project}/service_accounts", {"name": "walker"})
+
+    @classmethod
+    def command(cls, *arguments):
+        done = subprocess.run([paths.BINARY, "admin", *map(str, arguments), "--config", cls.server.config_path, "--data", cls.server.data],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @classmethod
+    def mint(cls, *arguments):
+        return re.search(r"sk-\S+", cls.command("mint-key", *arguments))[0]
+
+    @classmethod
+    def make_people(cls):
+        """A reader of the organization who is a member of the home project and nowhere else; an owner of that project alone."""
+        cls.command("add-user", "reader@example.com", "--role", "reader", "--project", f"{cls.home}:member")
+        cls.command("add-user", "lead@example.com", "--role", "reader", "--project", f"{cls.home}:owner")
+        cls.readers_admin_key = cls.mint("--admin", "--name", "reader", "--user", "reader@example.com")
+        cls.readers_key = cls.mint("--project", cls.home, "--name", "reader", "--user", "reader@example.com")
+        cls.leads_admin_key = cls.mint("--admin", "--name", "lead", "--user", "lead@example.com")
+        cls.leads_key = cls.mint("--project", cls.home, "--name", "lead", "--user", "lead@example.com")
+
+    @classmethod
+    def make_dead_keys(cls):
+        """{what it is: a secret that opened something once and must open nothing now}"""
+        revoked = cls.make_account(cls.home)
+        gone = cls.make_project("Gone")
+        archived = cls.make_account(gone)["api_key"]["value"]
+        admin = cls.administer("POST", "admin_api_keys", {"name": "revoked"})
+        cls.command("add-user", "left@example.com", "--role", "reader", "--project", f"{cls.home}:member")
+        left, lefts_admin = (cls.mint(*where, "--name", "left", "--user", "left@example.com") for where in (("--project", cls.home), ("--admin",)))
+        user = next(user for user in cls.administer("GET", "users?limit=100")["data"] if user["email"] == "left@example.com")
+        cls.command("add-user", "moved@example.com", "--role", "reader", "--project", f"{cls.home}:member")
+        moved = cls.mint("--project", cls.home, "--name", "moved", "--user", "moved@example.com")
+        mover = next(user for user in cls.administer("GET", "users?limit=100")["data"] if user["email"] == "moved@example.com")
+        for secret in (revoked["api_key"]["value"], archived, left, moved):
+            assert cls.ask(secret, "GET", "/v1/models").status == 200
+        cls.administer("DELETE", f"projects/{cls.home}/service_accounts/{revoked['id']}")
+        cls.administer("POST", f"projects/{gone}/archive")
+        cls.administer("DELETE", f"admin_api_keys/{admin['id']}")
+        cls.administer("DELETE", f"users/{user['id']}")
+        cls.administer("DELETE", f"projects/{cls.home}/users/{mover['id']}")
+        cls.dead_keys = {"revoked key": revoked["api_key"]["value"], "key of an archived project": archived, "revoked admin key": admin["value"],
+                         "key of a user who was deleted": left, "admin key of a user who was deleted": lefts_admin,
+                         "key of a user who left the project": moved, "unknown key": "sk-proj-" + "x" * 48,
+                         "expired ephemeral key": tenants.add_ephemeral_key(cls.server, cls.home, seconds=-1)}
+        cls.live_ephemeral = tenants.add_ephemeral_key(cls.server, cls.home, seconds=600)
+
+    def walk(self):
+        for operation in self.operations:
+            with self.subTest(str(operation)):
+                yield operation
+
+    def refused(self, reply, status, code, what):
+        self.assertEqual((reply.status, reply.error["code"]), (status, code), f"{what}: {reply.body!r}")
+
+    def let_in(self, operation, reply, what):
+        """Whatever it answers, it is not for want of a right."""
+        self.assertNotIn(reply.status, NOT_LET_IN, f"{what}: {reply.body!r}")
+        if operation.planned:
+            self.assertEqual(reply.status, 501, what)
+
+    def try_out(self, operation, key, **values):
+        """An empty body: rights are looked at before it is."""
+        body = {} if operation.method == "POST" else None
+        return self.ask(key, operation.method, operation.target(**({"project_id": self.home} | values)), body)
+
+    def admin_operations(self):
+        return [operation for operation in self.operations if operation.scheme == "AdminKey"]
+
+    def key_operations(self):
+        return [operation for operation in self.operations if operation.scheme == "ApiKey"]
+
+    # ---- the matrix
+
+    def test_the_contract_is_walked_as_a_whole(self):
+        self.assertEqual(len(self.operations), 148)
+        self.assertEqual(len(self.admin_operations()), 51)
+        self.assertEqual({operation.scheme for operation in self.operations} - {"AdminKey", "ApiKey", "EphemeralKey", None}, set())
+
+    def test_no_key(self):
+        for operation in self.walk():
+            self.refused(self.try_out(operation, None), 401, None, "no key")
+
+    def test_dead_keys(self):
+        for operation in self.walk():
+            for what, secret in self.dead_keys.items():
+                self.refused(self.try_out(operation, secret), 401, "invalid_api_key", what)
+
+    def test_keys_of_the_wrong_kind(self):
+        for operation in self.walk():
+            if operation.scheme == "AdminKey":
+                for what, key in (("project key", self.key), ("ephemeral key", self.live_ephemeral), ("key of a reader", self.readers_key)):
+                    self.refused(self.try_out(operation, key), 403, "missing_scope", what)
+            else:
+                self.refused(self.try_out(operation, self.admin), 403, "missing_scope", "admin key")
+            if operation.scheme == "ApiKey":
+                self.refused(self.try_out(operation, self.live_ephemeral), 403, "missing_scope", "ephemeral key")
+
+    def test_a_key_of_another_project_than_the_header_names(self):
+        for operation in self.key_operations():
+            with self.subTest(str(operation)):
+                body = {} if operation.method == "POST" else None
+                reply = self.ask(self.other_key, operation.method, operation.target(), body, openai_project=self.home)
+                self.refused(reply, 401, "mismatched_project", "another project's key")
+
+    def test_readers_of_the_organization(self):
+        """In their own project, and in one that they do not belong to."""
+        allowed_at_home = {"reader", "project_member"}
+        for operation in self.admin_operations():
+            with self.subTest(str(operation)):
+                reply = self.try_out(operation, self.readers_admin_key)
+                if operation.role in allowed_at_home:
+                    self.let_in(operation, reply, "reader at home")
+                else:
+                    self.refused(reply, 403, "insufficient_permissions", "reader at home")
+                if operation.role in ("project_member", "project_owner"):
+                    reply = self.try_out(operation, self.readers_admin_key, project_id=self.other)
+                    self.refused(reply, 403, "insufficient_permissions", "reader elsewhere")
+
+    def test_owners_of_a_project(self):
+        for operation in self.admin_operations():
+            with self.subTest(str(operation)):
+                reply = self.try_out(operation, self.leads_admin_key)
+                if operation.role == "owner":
+                    self.refused(reply, 403, "insufficient_permissions", "owner of the project")
+                elif operation.name not in ("archive_project",):
+                    self.let_in(operation, reply, "owner of the project")
+                if operation.role in ("project_member", "project_owner"):
+                    reply = self.try_out(operation, self.leads_admin_key, project_id=self.other)
+                    self.refused(reply, 403, "insufficient_permissions", "owner of another project")
+
+    def test_members_of_a_project(self):
+        for operation in self.key_operations():
+            with self.subTest(str(operation)):
+                reply = self.try_out(operation, self.readers_key)
+                if operation.role == "owner":
+                    self.refused(reply, 403, "insufficient_permissions", "member")
+                else:
+                    self.let_in(operation, reply, "member")
+                self.let_in(operation, self.try_out(operation, self.leads_key), "owner of the project")
+
+    # ---- objects of others
+
+    def objects(self):
+        """{operation group: {parameter: () → id of an object of the home project}}; bodies that are valid on their own."""
+        model = "ft:up:tests::1"
+        tenants.add_fine_tuned_model(self.server, model, paths.chat_model())
+        completion = self.ask(self.key, "POST", "/v1/chat/completions", chat("Hi", "up", store=True)).json()["id"]
+        account = self.make_account(self.home)
+        keys = self.administer("GET", f"projects/{self.home}/api_keys?limit=100")["data"]
+        users = self.administer("GET", f"projects/{self.home}/users?limit=100")["data"]
+        return {"completion_id": completion, "model": model, "service_account_id": account["id"],
+                "api_key_id": keys[0]["id"], "key_id": keys[0]["id"], "user_id": users[0]["id"]}
+
+    BODIES = {"update_chat_completion": {"metadata": {"a": "b"}}, "modify_project_user": {"role": "owner"},
+              "update_project_rate_limits": {"max_requests_per_1_minute": 1}}
+
+    def test_objects_of_another_project_are_not_found(self):
+        ids = self.objects()
+        walked = 0
+        for operation in self.operations:
+            inner = [name for name in operation.parameters if name != "project_id"]
+            if operation.planned or not inner or (operation.scheme == "AdminKey" and "project_id" not in operation.parameters):
+                continue
+            with self.subTest(str(operation)):
+                if operation.name == "update_project_rate_limits":
+                    continue                                # its ids name models, which every project has
+                missing = [name for name in inner if name not in ids]
+                self.assertEqual(missing, [], "say in objects() how to make one")
+                body = self.BODIES.get(operation.name, {}) if operation.method == "POST" else None
+                key = self.admin if operation.scheme == "AdminKey" else self.other_key
+                reply = self.ask(key, operation.method, operation.target(**(ids | {"project_id": self.other})), body)
+                self.assertEqual(reply.status, 404, reply.body)
+                walked += 1
+        self.assertGreater(walked, 8)
+        for operation in self.key_operations():
+            if operation.method == "GET" and not operation.planned and not operation.parameters:
+                text = self.ask(self.other_key, "GET", operation.target()).body.decode()
+                for name in ("completion_id", "model"):
+                    self.assertNotIn(ids[name], text, f"{operation} of another project shows it")
+
+    def test_ids_that_nobody_has_are_not_found(self):
+        for operation in self.operations:
+            if operation.planned or not operation.parameters:
+                continue
+            with self.subTest(str(operation)):
+                body = self.BODIES.get(operation.name, {"name": "x", "role": "owner", "user_id": "user-none", "certificate_ids": ["cert_none"]})
+                body = {name: value for name, value in body.items() if name in self.members_of(operation)} or body
+                key = self.admin if operation.scheme == "AdminKey" else self.key
+                reply = self.ask(key, operation.method, operation.target(project_id="proj_none"), body if operation.method == "POST" else None)
+                self.assertEqual(reply.status, 404, reply.body)
+
+    def members_of(self, operation):
+        document = self.server.get("/openapi.json").json()
+        for methods in document["paths"].values():
+            for entry in methods.values():
+                if isinstance(entry, dict) and entry.get("operationId") == operation.name:
+                    schema = json.dumps(entry.get("requestBody", {}))
+                    name = re.search(r"#/components/schemas/(\w+)", schema)
+                    return set(document["components"]["schemas"][name[1]].get("properties", {})) if name else set()
+        return set()
+
+
+if __name__ == "__main__":
+    unittest.main()
