@@ -4,6 +4,7 @@
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
+#include "base/api_error.hpp"
 #include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
@@ -42,6 +43,22 @@ json::object render_listed(const CertificateRecord& record, const CertificateOwn
 
 CertificateId id_of(const contract::Call& call) {
   return CertificateId(std::string(call.path_string(field::certificate_id)));
+}
+
+// Newer SDKs call the content `certificate`.
+std::string_view sent_text(const json::object& body) {
+  const auto content = json::find_string(body, field::content);
+  const auto certificate = json::find_string(body, field::certificate);
+  if (content && certificate) {
+    throw ApiError::invalid_request("invalid_value",
+                                    "'content' and 'certificate' are two names of the same: send one.",
+                                    std::string(field::certificate));
+  }
+  if (!content && !certificate) {
+    throw ApiError::invalid_request("missing_required_parameter", "Missing required parameter: 'content'.",
+                                    std::string(field::content));
+  }
+  return content ? *content : *certificate;
 }
 
 CertificateOwner organization_of(const contract::Call& call) {
@@ -96,7 +113,7 @@ Task<contract::Reply> list_organization_certificates(Services& services, contrac
 
 Task<contract::Reply> upload_certificate(Services& services, contract::Call& call) {
   const json::object& body = call.body_object();
-  auto text = store::read_certificate(*json::find_string(body, field::content), services.clock.unix_now());
+  auto text = store::read_certificate(sent_text(body), services.clock.unix_now());
   std::string name(json::find_string(body, field::name).value_or(""));
   const auto made = co_await services.certificates.add(actor_of(call), std::move(name), std::move(text));
   co_return contract::Reply::of(render_single(made));
