@@ -45,10 +45,10 @@ CertificateId id_of(const contract::Call& call) {
   return CertificateId(std::string(call.path_string(field::certificate_id)));
 }
 
-// Newer SDKs call the content `certificate`.
-std::string_view sent_text(const json::object& body) {
-  const auto content = json::find_string(body, field::content);
-  const auto certificate = json::find_string(body, field::certificate);
+// The name under which the text was sent: newer SDKs call the content `certificate`.
+std::string_view name_of_text(const json::object& body) {
+  const bool content = body.contains(field::content);
+  const bool certificate = body.contains(field::certificate);
   if (content && certificate) {
     throw ApiError::invalid_request("invalid_value",
                                     "'content' and 'certificate' are two names of the same: send one.",
@@ -58,7 +58,7 @@ std::string_view sent_text(const json::object& body) {
     throw ApiError::invalid_request("missing_required_parameter", "Missing required parameter: 'content'.",
                                     std::string(field::content));
   }
-  return content ? *content : *certificate;
+  return content ? field::content : field::certificate;
 }
 
 CertificateOwner organization_of(const contract::Call& call) {
@@ -113,7 +113,8 @@ Task<contract::Reply> list_organization_certificates(Services& services, contrac
 
 Task<contract::Reply> upload_certificate(Services& services, contract::Call& call) {
   const json::object& body = call.body_object();
-  auto text = store::read_certificate(sent_text(body), services.clock.unix_now());
+  const std::string_view param = name_of_text(body);
+  auto text = store::read_certificate(*json::find_string(body, param), services.clock.unix_now(), param);
   std::string name(json::find_string(body, field::name).value_or(""));
   const auto made = co_await services.certificates.add(actor_of(call), std::move(name), std::move(text));
   co_return contract::Reply::of(render_single(made));

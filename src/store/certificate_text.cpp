@@ -26,8 +26,12 @@ using Bytes = std::vector<unsigned char>;
 constexpr int weakest_key = 112;  // bits of security: RSA with 2048 bits, what TLS accepts by default
 constexpr int plain_ca = 1;       // of X509_check_ca: version 3, and a CA by its basicConstraints
 
-[[noreturn]] void refuse(std::string message) {
-  throw ApiError::invalid_request("invalid_certificate", std::move(message), "content");
+struct Unfit {
+  std::string reason;
+};
+
+[[noreturn]] void refuse(std::string reason) {
+  throw Unfit{std::move(reason)};
 }
 
 // The DER of the text's only block.
@@ -85,9 +89,7 @@ std::string fingerprint_of(std::span<const unsigned char> der) {
   return fmt::format("{:02x}", fmt::join(std::span(digest).first(size), ""));
 }
 
-}  // namespace
-
-CertificateText read_certificate(std::string_view pem, UnixSeconds now) {
+CertificateText read(std::string_view pem, UnixSeconds now) {
   const Bytes der = read_only_block(pem);
   const unsigned char* at = der.data();
   const Parsed certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
@@ -104,12 +106,24 @@ CertificateText read_certificate(std::string_view pem, UnixSeconds now) {
   }
   if (EVP_PKEY_get_security_bits(key) < weakest_key)
     refuse("The certificate's key is too weak: RSA keys need 2048 bits.");
-  CertificateText read{.content = write_pem(*certificate),
+  CertificateText text{.content = write_pem(*certificate),
                        .fingerprint = fingerprint_of(der),
                        .valid_at = seconds_of(X509_get0_notBefore(certificate.get())),
                        .expires_at = seconds_of(X509_get0_notAfter(certificate.get()))};
-  if (read.expires_at <= now) refuse("The certificate has expired.");
-  return read;
+  if (text.expires_at <= now) refuse("The certificate has expired.");
+  return text;
+}
+
+}  // namespace
+
+CertificateText read_certificate(std::string_view pem, UnixSeconds now, std::string_view param) {
+  try {
+    CertificateText text = read(pem, now);
+    text.param = param;
+    return text;
+  } catch (Unfit& unfit) {
+    throw ApiError::invalid_request("invalid_certificate", std::move(unfit.reason), std::string(param));
+  }
 }
 
 }  // namespace hearth::store

@@ -8,6 +8,7 @@
 
 #include "base/api_error.hpp"
 #include "json/json.hpp"
+#include "store/projects.hpp"
 #include "store/sequence.hpp"
 
 namespace hearth::store {
@@ -52,22 +53,10 @@ CertificateRecord get_in(db::Connection& connection, const OrganizationId& organ
   return std::move(*found);
 }
 
-struct NamedProject {
-  std::string name;
-  bool archived = false;
-};
-
-// Of the owner; nullopt where that is the organization.
-std::optional<NamedProject> find_project(db::Connection& connection, const CertificateOwner& owner) {
+// Of the owner; nullopt where that is the organization. Throws ApiError 404.
+std::optional<Project> project_of(db::Connection& connection, const CertificateOwner& owner) {
   if (!owner.project) return std::nullopt;
-  const db::Rows rows =
-      connection.query("SELECT name, status FROM projects WHERE organization_id = $1 AND id = $2",
-                       {owner.organization, *owner.project});
-  if (rows.empty()) {
-    throw ApiError::not_found(fmt::format("No project with the id '{}' exists.", owner.project->str()),
-                              "project_id");
-  }
-  return NamedProject{rows[0].get<std::string>(0), rows[0].get<std::string_view>(1) == "archived"};
+  return Projects::get_in(connection, owner.organization, *owner.project);
 }
 
 // The certificates that are active for the owner.
@@ -98,7 +87,7 @@ NewAuditLog single_event(std::string_view type, const CertificateRecord& record,
 }
 
 NewAuditLog switch_event(std::string_view type, const CertificateOwner& owner,
-                         const std::optional<NamedProject>& project,
+                         const std::optional<Project>& project,
                          const std::vector<CertificateRecord>& changed) {
   NewAuditLog event{.type = type};
   if (project) {
@@ -136,11 +125,8 @@ std::vector<CertificateRecord> switch_in(db::Connection& connection, const Clock
                                          const Actor& actor, const CertificateOwner& owner,
                                          const std::vector<CertificateId>& chosen, bool active) {
   begin_change(connection, owner.organization);
-  const auto project = find_project(connection, owner);
-  if (project && project->archived) {
-    throw ApiError::invalid_request("project_archived", "An archived project cannot be changed.",
-                                    "project_id");
-  }
+  std::optional<Project> project;
+  if (owner.project) project = Projects::get_active_in(connection, {owner.organization, *owner.project});
   const std::set<CertificateId> before = active_in(connection, owner);
   std::vector<CertificateRecord> all;
   std::vector<CertificateRecord> changed;
@@ -172,7 +158,7 @@ std::size_t deactivate_owner(db::Connection& connection, const Clock& clock, IdS
   if (!changed.empty()) {
     AuditLogs::append_in(
         connection, clock, ids, actor,
-        switch_event("certificates.deactivated", owner, find_project(connection, owner), changed));
+        switch_event("certificates.deactivated", owner, project_of(connection, owner), changed));
   }
   return changed.size();
 }
@@ -195,7 +181,7 @@ Task<CertificateRecord> Certificates::add(Actor actor, std::string name, Certifi
       throw ApiError::invalid_request(
           "certificate_exists",
           fmt::format("The organization has this certificate already: '{}'.", same[0].get<std::string>(0)),
-          "content");
+          text.param);
     }
     const auto count =
         connection
@@ -266,7 +252,7 @@ Task<void> Certificates::remove(Actor actor, CertificateId id) {
 
 Task<Page<CertificateRecord>> Certificates::list(CertificateOwner owner, PageRequest page) {
   co_return co_await database_.read([&](db::Connection& connection) {
-    find_project(connection, owner);
+    project_of(connection, owner);
     const std::set<CertificateId> active = active_in(connection, owner);
     PagedSelect select(columns, "certificates", {"created_at", "sequence"});
     select.where("organization_id = {}", owner.organization);

@@ -1,36 +1,16 @@
 // What the store promises of certificates, on every driver.
-#include <fmt/format.h>
-#include <gtest/gtest.h>
+#include <algorithm>
+#include <map>
 
-#include "async/runtime.hpp"
+#include <fmt/format.h>
+
 #include "async/scope.hpp"
-#include "base/api_error.hpp"
-#include "db/sqlite.hpp"
-#include "db/test_directory.hpp"
-#include "store/access_epoch.hpp"
-#include "store/bootstrap.hpp"
-#include "store/certificates.hpp"
-#include "store/schema.hpp"
+#include "store/conformance.hpp"
 
 namespace hearth::store {
 namespace {
 
 using Ids = std::vector<CertificateId>;
-
-struct DriverCase {
-  const char* name;
-  std::unique_ptr<db::Driver> (*open)(const std::filesystem::path& directory);
-};
-
-// One server process on the database.
-struct Server {
-  std::unique_ptr<db::Database> database;
-  Certificates certificates;
-  AccessEpoch epoch{*database};
-
-  Server(std::unique_ptr<db::Driver> driver, const Clock& clock, IdSource& ids)
-      : database(open_database(std::move(driver))), certificates(*database, clock, ids) {}
-};
 
 Actor actor_of(const OrganizationId& organization) {
   return {.organization = organization, .key = KeyId("key_1"), .id = "user_1", .email = "ann@example.com"};
@@ -82,37 +62,9 @@ Task<std::string> error_of(Task<T> task) {
   }
 }
 
-class CertificatesConformance : public testing::TestWithParam<DriverCase> {
- protected:
-  void SetUp() override {
-    server_ = start();
-    run([](Server& s, FakeClock& clock, IdSource& ids, OrganizationId& organization,
-           ProjectId& project) -> Task<void> {
-      const auto made = co_await bootstrap(*s.database, clock, ids);
-      organization = made->organization;
-      project = made->project;
-    }(*server_, clock_, ids_, organization_, project_));
-  }
-  std::unique_ptr<Server> start() {
-    return std::make_unique<Server>(GetParam().open(directory_.path()), clock_, ids_);
-  }
-  void run(Task<void> task) { runtime_.run_until_complete(std::move(task)); }
-  void execute(std::string sql, std::string value) {
-    run([](Server& s, std::string text, std::string param) -> Task<void> {
-      co_await s.database->write([&](db::Connection& connection) { connection.execute(text, {param}); });
-    }(*server_, std::move(sql), std::move(value)));
-  }
-
-  db::TestDirectory directory_;
-  FakeClock clock_;
-  IdSource ids_{clock_};
-  async::Runtime runtime_{1};
-  std::unique_ptr<Server> server_;
-  OrganizationId organization_;
-  ProjectId project_;
-};
-
-TEST_P(CertificatesConformance, AreAddedNamedAndDeleted) {
+TEST_P(StoreConformance, CertificatesAreAddedNamedAndDeleted) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
   run([](Server& server, OrganizationId organization) -> Task<void> {
     auto& certificates = server.certificates;
     const Actor actor = actor_of(organization);
@@ -147,10 +99,12 @@ TEST_P(CertificatesConformance, AreAddedNamedAndDeleted) {
          fmt::format(R"({{"id":"{}","name":"renamed","certificate":"PEM of aa"}})", id), ""}};
     EXPECT_EQ(co_await audit_of(server, organization), expected);
     co_await certificates.add(actor, "", text("aa"));  // free again
-  }(*server_, organization_));
+  }(*server, tenant.organization));
 }
 
-TEST_P(CertificatesConformance, FiftyFit) {
+TEST_P(StoreConformance, FiftyCertificatesFit) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
   const auto there = start();
   run([](Server& here, Server& other, OrganizationId organization) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
@@ -185,10 +139,12 @@ TEST_P(CertificatesConformance, FiftyFit) {
     EXPECT_EQ(forward, backward);
     EXPECT_EQ(co_await error_of(here.certificates.list({organization, std::nullopt}, {.after = "cert_x"})),
               "400 invalid_value after");
-  }(*server_, *there, organization_));
+  }(*server, *there, tenant.organization));
 }
 
-TEST_P(CertificatesConformance, ActivationsHappenWhollyOrNotAtAll) {
+TEST_P(StoreConformance, ActivationsOfCertificatesHappenWhollyOrNotAtAll) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
   run([](Server& server, OrganizationId organization) -> Task<void> {
     auto& certificates = server.certificates;
     const Actor actor = actor_of(organization);
@@ -223,10 +179,13 @@ TEST_P(CertificatesConformance, ActivationsHappenWhollyOrNotAtAll) {
                         ""}));
     EXPECT_EQ(audit[before + 1].type, "certificates.deactivated");
     EXPECT_EQ(audit[before + 2].type, "certificate.deleted");
-  }(*server_, organization_));
+  }(*server, tenant.organization));
 }
 
-TEST_P(CertificatesConformance, ProjectsHaveTheirOwnActivations) {
+TEST_P(StoreConformance, ProjectsHaveCertificatesOfTheirOwn) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
+  const ProjectId project = add_project(*server, tenant.organization).project;
   run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
     auto& certificates = server.certificates;
     const Actor actor = actor_of(organization);
@@ -256,12 +215,12 @@ TEST_P(CertificatesConformance, ProjectsHaveTheirOwnActivations) {
               "404 not_found project_id");
     EXPECT_EQ(co_await error_of(certificates.list({organization, ProjectId("proj_x")}, {})),
               "404 not_found project_id");
-  }(*server_, organization_, project_));
+  }(*server, tenant.organization, project));
   // An archived project is not changed any more, and what was active there is active nowhere.
-  execute("UPDATE projects SET status = 'archived' WHERE id = $1", project_.str());
-  run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
-    auto& certificates = server.certificates;
+  run([](Server& s, OrganizationId organization, ProjectId project) -> Task<void> {
+    auto& certificates = s.certificates;
     const Actor actor = actor_of(organization);
+    co_await s.projects.archive(actor, project);
     const auto all = co_await certificates.list({organization, std::nullopt}, {});
     const Ids a{all.items[0].id};
     EXPECT_EQ(co_await error_of(certificates.activate(actor, {organization, project}, a)),
@@ -270,10 +229,12 @@ TEST_P(CertificatesConformance, ProjectsHaveTheirOwnActivations) {
               "400 project_archived project_id");
     EXPECT_EQ((co_await certificates.read_active()).certificates.size(), 1u);
     co_await certificates.remove(actor, a[0]);
-  }(*server_, organization_, project_));
+  }(*server, tenant.organization, project));
 }
 
-TEST_P(CertificatesConformance, AllActivationsEndAtOnce) {
+TEST_P(StoreConformance, AllActivationsOfCertificatesEndAtOnce) {
+  const auto server = start();
+  const Tenant tenant = make_tenant(*server);
   run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
     auto& certificates = server.certificates;
     const Actor actor = actor_of(organization);
@@ -289,16 +250,8 @@ TEST_P(CertificatesConformance, AllActivationsEndAtOnce) {
     EXPECT_EQ(audit[audit.size() - 2].project, "");
     EXPECT_EQ(co_await certificates.deactivate_all(actor), 0u);
     EXPECT_EQ((co_await audit_of(server, organization)).size(), audit.size());
-  }(*server_, organization_, project_));
+  }(*server, tenant.organization, tenant.project));
 }
-
-std::unique_ptr<db::Driver> open_sqlite_in(const std::filesystem::path& directory) {
-  return db::open_sqlite({.file = directory / "hearth.db"});
-}
-
-constexpr DriverCase drivers[] = {{"sqlite", open_sqlite_in}};
-INSTANTIATE_TEST_SUITE_P(Drivers, CertificatesConformance, testing::ValuesIn(drivers),
-                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace hearth::store

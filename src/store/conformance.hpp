@@ -14,6 +14,7 @@
 #include "db/driver.hpp"
 #include "db/test_directory.hpp"
 #include "store/bootstrap.hpp"
+#include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/invites.hpp"
 #include "store/key_directory.hpp"
@@ -45,6 +46,7 @@ struct Server {
   ProjectUsers members;
   ServiceAccounts accounts;
   KeyDirectory directory;
+  Certificates certificates;
   ChatCompletions completions{*database};
   Models models{*database};
 
@@ -56,7 +58,8 @@ struct Server {
         invites(*database, clock, ids),
         members(*database, clock, ids),
         accounts(*database, clock, ids),
-        directory(*database, keys, clock, ids) {}
+        directory(*database, keys, clock, ids),
+        certificates(*database, clock, ids) {}
 };
 
 // "code param" of the ApiError that the work ends with; "" when it ends well.
