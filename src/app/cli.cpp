@@ -118,6 +118,7 @@ class ModelFlags {
   static std::string type_name(Form form) {
     switch (form) {
       case Form::integer:
+      case Form::decimal:
         return "NUMBER";
       case Form::size:
         return "SIZE";

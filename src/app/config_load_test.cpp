@@ -96,6 +96,14 @@ level = "debug"
 format = "json"
 [engines]
 llama_server = "bin/llama-server"
+[limits]
+monthly_budget = 25
+[costs]
+batch_discount = 0.25
+[models.m]
+base_urls = ["http://h/v1"]
+price_input = 0.15
+price_cached_input = 0
 )");
   const Config config = this->config();
   EXPECT_EQ(config.data, directory_ + "/state");
@@ -110,6 +118,9 @@ llama_server = "bin/llama-server"
   EXPECT_EQ(config.log.level, log::Level::debug);
   EXPECT_EQ(config.log.format, log::Format::json);
   EXPECT_EQ(config.engines.llama_server, directory_ + "/bin/llama-server");
+  EXPECT_EQ(config.limits.monthly_budget, 25);
+  EXPECT_EQ(config.costs.batch_discount, 0.25);
+  EXPECT_EQ(config.models.at("m").prices, (contract::Prices{.input = 0.15, .cached_input = 0}));
 }
 
 TEST_F(ConfigTest, EveryFormFromTheEnvironment) {
@@ -126,6 +137,15 @@ TEST_F(ConfigTest, EveryFormFromTheEnvironment) {
   EXPECT_EQ(config.server.request_timeout, 2min);
   EXPECT_FALSE(config.auth.enabled);
   EXPECT_EQ(config.log.format, log::Format::json);
+}
+
+TEST_F(ConfigTest, NumbersWithAPoint) {
+  sources_.environment = {{"HEARTH_LIMITS_MONTHLY_BUDGET", "12.5"}};
+  EXPECT_EQ(config().limits.monthly_budget, 12.5);
+  for (const char* wrong : {"-1", "1e3", "inf", "nan", "", "2000000000", "1,5", "0x1p3", "1 "}) {
+    sources_.environment["HEARTH_LIMITS_MONTHLY_BUDGET"] = wrong;
+    EXPECT_THAT(failure(), HasSubstr("expected a number such as 0.15 from 0 to 1000000000")) << wrong;
+  }
 }
 
 TEST_F(ConfigTest, FlagsBeatTheEnvironmentWhichBeatsTheFile) {
@@ -284,6 +304,10 @@ TEST_F(ConfigTest, WrongValuesNameTheExpectedForm) {
       "DIR/hearth.toml:2: server.max_connections: expected a whole number from 1 to 1000000, not \"5\"");
   EXPECT_EQ(file_failure("[auth]\nenabled = \"true\"\n"),
             "DIR/hearth.toml:2: auth.enabled: expected true or false, not \"true\"");
+  EXPECT_EQ(file_failure("[costs]\nbatch_discount = 1.5\n"),
+            "DIR/hearth.toml:2: costs.batch_discount: expected a number such as 0.15 from 0 to 1, not 1.5");
+  EXPECT_EQ(file_failure("[costs]\ncurrency = \"dollars\"\n"),
+            "DIR/hearth.toml:2: costs.currency: expected a code such as \"usd\", not \"dollars\"");
   EXPECT_EQ(file_failure("[log]\nlevel = \"loud\"\n"),
             "DIR/hearth.toml:2: log.level: expected one of debug, info, warn, error, not \"loud\"");
   EXPECT_EQ(file_failure("data = [\"x\"]\n"), "DIR/hearth.toml:1: data: expected a path, not [\"x\"]");
