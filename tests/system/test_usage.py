@@ -185,9 +185,9 @@ class Budgets(unittest.TestCase):
                                ("/v1/completions", {"model": "up", "prompt": "Hi"}), ("/v1/embeddings", {"model": "up", "input": "Hi"})):
                 self.check_refusal(server.post(path, body))
             self.assertEqual(server.get("/v1/models").status, 200, "what costs nothing goes on")
-            asked = len(upstream.inference_requests())
             time.sleep(0.2)
             server.restart("kill")
+            asked = len(upstream.inference_requests())
             self.check_refusal(ask())
             self.assertEqual(len(upstream.inference_requests()), asked)
             _, other, _ = tenants.add_project(server)
