@@ -41,7 +41,7 @@ class Counted(unittest.TestCase):
 
     def setUp(self):
         self.upstream.fault = None
-        self.project, secret, self.key = tenants.add_project(self.server)
+        self.project, secret, _ = tenants.add_project(self.server)
         self.headers = {"authorization": f"Bearer {secret}"}
         self.mine = f"&project_ids={self.project}"
 
@@ -60,13 +60,16 @@ class Counted(unittest.TestCase):
         self.assertEqual(results(self.server, query=self.mine), [
             {"object": "organization.usage.completions.result", "input_tokens": 20, "input_cached_tokens": 0, "output_tokens": 24,
              "input_audio_tokens": 0, "output_audio_tokens": 0, "num_model_requests": 4, "batch": None, **NULLS}])
-        every = results(self.server, query=self.mine + "".join(f"&group_by={name}" for name in [*NULLS, "batch"]), width="1h")
+        every = results(self.server, query=self.mine + "".join(f"&group_by={name}" for name in [*NULLS, "batch"]) + "&limit=25", width="1h")
         self.assertEqual(len(every), 1)
+        key = every[0]["api_key_id"]
+        keys = self.server.get(f"/v1/organization/projects/{self.project}/api_keys", headers=admin(self.server)).json()["data"]
+        self.assertEqual([one["id"] for one in keys], [key])
         self.assertEqual({name: every[0][name] for name in [*NULLS, "batch", "num_model_requests"]},
-                         {"project_id": self.project, "user_id": None, "api_key_id": self.key, "model": "up", "batch": False,
+                         {"project_id": self.project, "user_id": None, "api_key_id": key, "model": "up", "batch": False,
                           "num_model_requests": 4}, "the model under its own name, whatever alias was asked for")
-        for query, expected in ((f"&api_key_ids={self.key}", 4), ("&models=up", 4), ("&batch=false", 4), ("&models=other", 0),
-                                ("&batch=true", 0), ("&user_ids=nobody", 0), (f"&models=other&models=up&api_key_ids={self.key}", 4)):
+        for query, expected in ((f"&api_key_ids={key}", 4), ("&models=up", 4), ("&batch=false", 4), ("&models=other", 0),
+                                ("&batch=true", 0), ("&user_ids=nobody", 0), (f"&models=other&models=up&api_key_ids={key}", 4)):
             self.assertEqual(counts(self.server, query=self.mine + query)["num_model_requests"], expected, query)
 
     def test_embeddings(self):
