@@ -105,10 +105,10 @@ def accept_invite(server, invite):
 
 
 def audit_events(server):
-    """(type, details) of everything that was audited, in its order."""
+    """(type, details, project) of everything that was audited, in its order."""
     with _database(server) as database:
-        rows = database.execute("SELECT type, details FROM audit_logs ORDER BY sequence").fetchall()
-    return [(kind, json.loads(details)) for kind, details in rows]
+        rows = database.execute("SELECT type, details, project_id FROM audit_logs ORDER BY sequence").fetchall()
+    return [(kind, json.loads(details), project) for kind, details, project in rows]
 
 
 def facts(server):
@@ -120,6 +120,7 @@ def facts(server):
                 "keys": column("SELECT id FROM api_keys WHERE revoked_at IS NULL AND name NOT LIKE 'First %'"),
                 "names": dict(database.execute("SELECT id, name FROM projects WHERE is_default = 0")),
                 "roles": dict(database.execute("SELECT user_id, role FROM project_users")),
+                "limits": dict(database.execute("SELECT project_id, requests_per_minute FROM project_rate_limits")),
                 "keys_without_owner": database.execute(
                     "SELECT COUNT(*) FROM api_keys WHERE revoked_at IS NULL AND owner NOT IN (SELECT id FROM service_accounts) "
                     "AND owner NOT IN (SELECT id FROM users)").fetchone()[0]}

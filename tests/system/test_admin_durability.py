@@ -12,6 +12,7 @@ from support.hearth import Hearth, upstream_model
 ROUNDS = 4
 WORKERS = 4
 ROUND_SECONDS = 1.5
+LIMIT, MEMBER = "rl-up", "max_requests_per_1_minute"
 
 
 class Known:
@@ -24,6 +25,7 @@ class Known:
         self.ended_admin_keys = {}
         self.name = None                        # the project's, as it was last acknowledged
         self.role = None                        # of the worker's user in the project
+        self.limit = None                       # requests a minute of the project
         self.asked = collections.defaultdict(set)   # what may or may not have happened
 
 
@@ -54,7 +56,7 @@ class Worker(threading.Thread):
             self.fault = fault
 
     def change(self):
-        known, what = self.known, self.random.choice(("account", "account", "end account", "admin key", "end admin key", "rename", "role"))
+        known, what = self.known, self.random.choice(("account", "account", "end account", "admin key", "end admin key", "rename", "role", "limit"))
         if what == "account":
             made = self.admin("POST", f"/projects/{self.project}/service_accounts", {"name": "w"})
             known.working[made["api_key"]["value"]] = made["id"]
@@ -85,6 +87,12 @@ class Worker(threading.Thread):
             known.asked["roles"] = {role}
             known.role = self.admin("POST", f"/projects/{self.project}/users/{self.user}", {"role": role})["role"]
             known.asked["roles"] = set()
+        elif what == "limit":
+            limit = self.random.randrange(1000, 10**6)
+            known.asked["limits"] = {limit}
+            shown = self.admin("POST", f"/projects/{self.project}/rate_limits/{LIMIT}", {MEMBER: limit})
+            known.limit = shown[MEMBER]
+            known.asked["limits"] = set()
 
 
 class AdminDurability(unittest.TestCase):
@@ -98,6 +106,7 @@ class AdminDurability(unittest.TestCase):
             tenants.administer(server, "POST", f"/projects/{project}/users", {"user_id": user, "role": "member"})
             known = Known()
             known.name, known.role = f"Project {number}", "member"
+            known.limit = tenants.administer(server, "POST", f"/projects/{project}/rate_limits/{LIMIT}", {MEMBER: 1000})[MEMBER]
             places.append((project, user, known))
         changes = 0
         for turn in range(ROUNDS):
@@ -137,11 +146,14 @@ class AdminDurability(unittest.TestCase):
         member = tenants.administer(server, "GET", f"/projects/{project}/users/{user}")
         self.assertIn(member["role"], {known.role} | known.asked["roles"])
         known.role, known.asked["roles"] = member["role"], set()
+        (limit,) = tenants.administer(server, "GET", f"/projects/{project}/rate_limits")["data"]
+        self.assertIn(limit[MEMBER], {known.limit} | known.asked["limits"])
+        known.limit, known.asked["limits"] = limit[MEMBER], set()
 
     def check_events(self, server):
         """The events, replayed, are what there is."""
-        accounts, keys, names, roles = set(), set(), {}, {}
-        for kind, details in tenants.audit_events(server):
+        accounts, keys, names, roles, limits = set(), set(), {}, {}, {}
+        for kind, details, project in tenants.audit_events(server):
             subject = details["id"]
             if kind == "service_account.created":
                 accounts.add(subject)
@@ -159,11 +171,14 @@ class AdminDurability(unittest.TestCase):
                 roles[subject] = details["data"]["role"]
             elif kind == "user.updated":
                 roles[subject] = details["changes_requested"]["role"]
+            elif kind == "rate_limit.updated":
+                limits[project] = details["changes_requested"][MEMBER]
         there = tenants.facts(server)
         self.assertEqual(there["accounts"], accounts)
         self.assertEqual(there["keys"], keys)
         self.assertEqual(there["names"], names)
         self.assertEqual(there["roles"], roles)
+        self.assertEqual(there["limits"], limits)
         self.assertEqual(there["keys_without_owner"], 0)
 
 

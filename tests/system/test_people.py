@@ -128,7 +128,7 @@ class People(unittest.TestCase):
         self.assertFalse(self.works(in_second))
         self.admin("DELETE", f"/users/{person}")
         self.refused(self.admin("GET", f"/projects/{first}/users/{person}"), 404, "not_found", "user_id")
-        kinds = [(kind, details["id"]) for kind, details in tenants.audit_events(self.server)]
+        kinds = [(kind, details["id"]) for kind, details, _ in tenants.audit_events(self.server)]
         for event in (("api_key.deleted", first_id), ("api_key.deleted", second_id), ("user.deleted", person)):
             self.assertIn(event, kinds)
 
