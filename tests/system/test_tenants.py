@@ -51,7 +51,10 @@ class Tenants(unittest.TestCase):
     def test_a_fine_tuned_model_is_its_projects_and_can_be_deleted(self):
         name = "ft:tiny:tests::1"
         tenants.add_fine_tuned_model(self.server, name, paths.chat_model())
-        _, other, _ = tenants.add_project(self.server)
+        project, member, _ = tenants.add_project(self.server)
+        owner = tenants.add_user(self.server, "tuner@example.org")
+        tenants.administer(self.server, "POST", f"/projects/{project}/users", {"user_id": owner, "role": "owner"})
+        other, _ = tenants.add_user_key(self.server, owner, project)
         eventually(lambda: self.server.get(f"/v1/models/{name}").status == 200, 15, "the model")
         self.assertEqual(self.server.post("/v1/chat/completions", chat(model=name, max_completion_tokens=2)).status, 200)
         self.assertTrue(self.server.engines())
@@ -59,6 +62,8 @@ class Tenants(unittest.TestCase):
                                    ("POST", "/v1/chat/completions", chat(model=name))):
             reply = self.server.request(method, path, body, self.as_other(other))
             self.assertEqual((reply.status, reply.error["code"]), (404, "model_not_found"), method)
+        reply = self.server.request("DELETE", f"/v1/models/{name}", headers=self.as_other(member))
+        self.assertEqual((reply.status, reply.error["code"]), (403, "insufficient_permissions"), "only owners delete models")
         reply = self.server.request("DELETE", f"/v1/models/{name}")
         self.assertEqual((reply.status, reply.json()), (200, {"id": name, "object": "model", "deleted": True}))
         self.assertEqual(self.server.get(f"/v1/models/{name}").status, 404)
