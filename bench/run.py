@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benches and prints their tables: `./dev bench`.
 
-    run.py [--quick] [NAME...]      gateway engine streams startup usage store validator; all without a name
+    run.py [--quick] [NAME...]      gateway overhead engine streams startup usage store validator; all without a name
 
 Needs the release build with its bench programs, nginx, wrk and node. The tables also go to build/bench.md. Exit status:
 0 all targets met, 1 a target was missed or a bench failed, 2 wrong use.
@@ -16,6 +16,7 @@ import time
 import engine
 import gateway
 import micro
+import overhead
 import processes
 import startup
 import streams
@@ -27,6 +28,7 @@ BENCHES = {
     "startup": startup.run,
     "usage": usage_bench.run,
     "gateway": gateway.run,
+    "overhead": overhead.run,
     "streams": streams.run,
     "engine": engine.run,
 }

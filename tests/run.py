@@ -26,6 +26,7 @@ ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))
 
 from support import paths  # noqa: E402
+from support.redis_server import RedisServer  # noqa: E402
 
 UNIT_LIMIT, SUITE_LIMIT, CASES_LIMIT, FUZZ_GRACE = 180, 420, 600, 120      # seconds
 SYSTEM_AT_ONCE = FUZZERS_AT_ONCE = 2
@@ -220,7 +221,10 @@ def main():
         os.environ["HEARTH_TINY_PROJECTOR"] = str(paths.projector())
         for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.plain_text_model, paths.slow_model):
             model()                                                      # written once, before suites run side by side
+    redis = RedisServer() if of("unit") and RedisServer.available() else None
     try:
+        if redis:
+            os.environ["HEARTH_REDIS"] = redis.start().socket_url            # what the unit tests of domain/ ask for
         for name, function in of("lint", "tools", "unit", "cases"):
             report.run(name, function, options)
         for kind, at_once in (("system", SYSTEM_AT_ONCE), ("fuzz", FUZZERS_AT_ONCE)):
@@ -229,6 +233,8 @@ def main():
         if len(of("cases", "system")) == len([name for name, _ in everything if name.split(".")[0] in ("cases", "system")]):
             report.run("gate", lambda _: judge_gate(gate_folder), options)
     finally:
+        if redis:
+            redis.__exit__()
         shutil.rmtree(gate_folder, ignore_errors=True)
     print(f"\n{time.monotonic() - start:.0f} s in all" + (f"; failed: {' '.join(report.failures)}" if report.failures else ""))
     total = report.total

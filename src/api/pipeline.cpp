@@ -245,6 +245,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
 }
 
 Task<void> Pipeline::check_budget(Exchange& exchange, const contract::Call& call) {
+  if (!settings_.counts_usage) co_return;
   co_await services_.spend_limits.check(tenant_of(call));
   if (call.operation.limited == contract::Limited::tokens && call.body && call.body->is_object()) {
     exchange.prompt_tokens =
@@ -253,7 +254,7 @@ Task<void> Pipeline::check_budget(Exchange& exchange, const contract::Call& call
 }
 
 void Pipeline::record_usage(const Exchange& exchange) {
-  if (!exchange.operation || !exchange.principal) return;
+  if (!settings_.counts_usage || !exchange.operation || !exchange.principal) return;
   const Ending ending{.client_left = exchange.outcome == "client_gone",
                       .prompt_tokens = exchange.prompt_tokens};
   auto event = usage_event(*exchange.operation, *exchange.principal, exchange.used, ending, services_.costs);

@@ -32,6 +32,7 @@ struct PipelineSettings {
   std::size_t body_memory = 512 * 1024 * 1024;  // for the bodies of all requests that run, with their JSON
   std::chrono::milliseconds admission_patience{5'000};
   std::chrono::milliseconds request_time{600'000};  // from the header to the last byte
+  bool counts_usage = true;                         // and holds projects to their budgets
   std::string version_header = "2020-10-01";
 };
 

@@ -76,6 +76,10 @@ struct Config {
     std::chrono::milliseconds lifetime{7 * 86'400'000LL};
   } invites;
 
+  struct Usage {
+    bool enabled = true;
+  } usage;
+
   struct Log {
     log::Level level = log::Level::info;
     log::Format format = log::Format::console;

@@ -63,6 +63,8 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"limits.redis_url", Form::secret, "Redis that counts for several processes: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH. Empty: each process counts by itself."}, AT(limits.redis_url)},
     {{"limits.redis_failure", Form::choice, "While Redis does not answer: let all requests through, refuse them (503), or count in each process.", {}, ledger_failure_names}, AT(limits.redis_failure)},
 
+    {{"usage.enabled", Form::boolean, "Count what requests use. Without it usage and costs stay as they are, and budgets are not enforced."}, AT(usage.enabled)},
+
     {{"log.level", Form::choice, "The least important lines to write.", {}, level_names}, AT(log.level)},
     {{"log.format", Form::choice, "Lines for people or for machines.", {}, format_names}, AT(log.format)},
 

@@ -13,6 +13,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/url/parse.hpp>
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include "async/deadline.hpp"
 #include "async/interruptible.hpp"
@@ -103,6 +104,16 @@ std::optional<RedisAddress> RedisAddress::parse(std::string_view text) {
   std::string path = url->path();
   if (path.size() > 1 && !read_db(std::string_view(path).substr(1))) return std::nullopt;
   return address;
+}
+
+std::string redis_script_digest(std::string_view script) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned size = 0;
+  EVP_Digest(script.data(), script.size(), digest.data(), &size, EVP_sha1(), nullptr);
+  std::string hex;
+  for (unsigned i = 0; i < size; ++i)
+    fmt::format_to(std::back_inserter(hex), "{:02x}", digest[i]);
+  return hex;
 }
 
 RedisClient::RedisClient(async::Executor executor, RedisAddress address, RedisTimes times)

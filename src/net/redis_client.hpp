@@ -43,6 +43,9 @@ struct RedisReply {
   std::vector<RedisReply> items;
 };
 
+// The name by which EVALSHA knows a script: its SHA-1 in hexadecimal.
+std::string redis_script_digest(std::string_view script);
+
 // Redis did not answer. The message is for the log.
 class RedisAway : public std::runtime_error {
  public:

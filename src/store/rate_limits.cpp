@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/api_error.hpp"
+#include "store/projects.hpp"
 
 namespace hearth::store {
 namespace {
@@ -34,16 +34,6 @@ ProjectRateLimits read_all(db::Connection& connection, const ProjectId& project)
   return limits;
 }
 
-// The project's name; throws unless the organization has it.
-std::string check_project(db::Connection& connection, const OrganizationId& organization,
-                          const ProjectId& project, bool& archived) {
-  const db::Rows rows = connection.query(
-      "SELECT name, status FROM projects WHERE id = $1 AND organization_id = $2", {project, organization});
-  if (rows.empty()) throw ApiError::not_found(fmt::format("No project '{}' was found.", project.str()));
-  archived = rows[0].get<std::string_view>(1) != "active";
-  return rows[0].get<std::string>(0);
-}
-
 }  // namespace
 
 Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, std::string_view model) {
@@ -55,20 +45,14 @@ Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, 
 
 Task<ProjectRateLimits> RateLimits::list(OrganizationId organization, ProjectId project) {
   co_return co_await database_.read([&](db::Connection& connection) {
-    bool archived = false;
-    check_project(connection, organization, project, archived);
+    Projects::get_in(connection, organization, project);
     return read_all(connection, project);
   });
 }
 
 Task<RateLimitValues> RateLimits::change(Actor actor, RateLimitChange change) {
   co_return co_await database_.write([&](db::Connection& connection) {
-    bool archived = false;
-    const std::string name = check_project(connection, actor.organization, change.project, archived);
-    if (archived) {
-      throw ApiError::invalid_request("project_archived",
-                                      fmt::format("The project '{}' is archived.", change.project.str()));
-    }
+    const Project project = Projects::get_active_in(connection, {actor.organization, change.project});
     const RateLimitValues& values = change.values;
     const db::Rows rows = connection.query(
         fmt::format(
@@ -94,7 +78,7 @@ Task<RateLimitValues> RateLimits::change(Actor actor, RateLimitChange change) {
     AuditLogs::append_in(connection, clock_, ids_, actor,
                          {.type = "rate_limit.updated",
                           .project = change.project,
-                          .project_name = name,
+                          .project_name = project.name,
                           .resources = {change.id},
                           .details = change.details});
     return parse_values(rows[0], 0);

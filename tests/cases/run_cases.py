@@ -27,7 +27,7 @@ CONFIGURATIONS = ("plain", "restart", "one-byte")
 WORKERS = 4
 PICTURE = base64.b64encode((HERE / "picture.png").read_bytes()).decode()
 OPERATION_LINE = re.compile(r"  [ -] (op|http|auth|status): ([^#]*?)\s*(?:#.*)?$")
-ERROR_TYPES = {429: ("requests", "insufficient_quota"), 500: ("server_error",), 501: ("server_error",),
+ERROR_TYPES = {429: ("requests", "tokens", "insufficient_quota"), 500: ("server_error",), 501: ("server_error",),
                503: ("server_error",), 504: ("server_error",)}
 
 

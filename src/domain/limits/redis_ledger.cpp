@@ -4,7 +4,6 @@
 #include <random>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include "base/log.hpp"
 #include "domain/limits/redis_script.hpp"
@@ -17,18 +16,8 @@ using Command = net::RedisClient::Command;
 
 constexpr std::size_t script_at = 1;  // in a command: its digest or text
 
-std::string sha1_hex(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i)
-    hex += fmt::format("{:02x}", digest[i]);
-  return hex;
-}
-
 const std::string& script_digest() {
-  static const std::string digest = sha1_hex(redis_limit_script);
+  static const std::string digest = net::redis_script_digest(redis_limit_script);
   return digest;
 }
 
