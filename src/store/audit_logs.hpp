@@ -1,4 +1,10 @@
 // The audit log: who changed what, when and from where. Append-only: nothing here changes or deletes a row.
+//
+// Events say what happened: joining the organization or a project is user.added, another role there is
+// user.updated, leaving is user.deleted; the event's project, or its absence, tells which of the two it was.
+// Each key that ends with its owner has its own api_key.deleted; memberships that end with their user have
+// none. Accepting an invite is user.added for the organization and for each project, then invite.accepted,
+// all by the new user.
 #pragma once
 
 #include <limits>
