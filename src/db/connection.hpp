@@ -12,7 +12,8 @@ namespace hearth::db {
 
 // Blocking; used on one thread, the database's. Statements are written in the portable subset of SQLite and
 // PostgreSQL, with placeholders $1, $2, … (the same number may stand more than once), and are prepared once
-// per connection: values never become SQL text. Throws db::Error.
+// per connection: values never become SQL text. Throws db::Error, after which the work must end: PostgreSQL
+// runs nothing more in it. The type of a placeholder is that of its argument; the same one for every use.
 class Connection {
  public:
   virtual ~Connection() = default;

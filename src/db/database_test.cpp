@@ -15,16 +15,15 @@
 #include "async/scope.hpp"
 #include "base/api_error.hpp"
 #include "db/sqlite.hpp"
-#include "db/test_directory.hpp"
+#include "db/test_database.hpp"
 
 namespace hearth::db {
 namespace {
 
 using namespace std::chrono_literals;
 
-std::unique_ptr<Database> open(const std::filesystem::path& directory,
-                               std::chrono::milliseconds busy_timeout = 5000ms) {
-  auto driver = open_sqlite({.file = directory / "test.db", .busy_timeout = busy_timeout});
+std::unique_ptr<Database> open(const TestDatabase& place, std::chrono::milliseconds lock_timeout = 5000ms) {
+  auto driver = place.open(lock_timeout);
   driver->connect(Access::write)->execute("CREATE TABLE IF NOT EXISTS t (id TEXT NOT NULL PRIMARY KEY)");
   return std::make_unique<Database>(std::move(driver), Database::Options{});
 }
@@ -55,17 +54,30 @@ Task<int> status_of(Task<void> task) {
 }
 
 // EXPECT_* works in coroutines, ASSERT_* (which returns) does not.
-class DatabaseTest : public testing::Test {
+class DatabaseFixture : public testing::Test {
  protected:
-  DatabaseTest() : database_(open(directory_.path())) {}
+  explicit DatabaseFixture(Engine engine) : place_(engine) {
+    if (TestDatabase::is_available(engine)) database_ = open(place_);
+  }
   void run(Task<void> task) { runtime_.run_until_complete(std::move(task)); }
 
-  TestDirectory directory_;
+  TestDatabase place_;
   async::Runtime runtime_{1};
   std::unique_ptr<Database> database_;
 };
 
-TEST_F(DatabaseTest, ReturnsWhatTheWorkReturns) {
+class DatabaseTest : public DatabaseFixture, public testing::WithParamInterface<Engine> {
+ protected:
+  DatabaseTest() : DatabaseFixture(GetParam()) {}
+  void SetUp() override { HEARTH_SKIP_WITHOUT(GetParam()); }
+};
+
+class DatabaseOnSqlite : public DatabaseFixture {
+ protected:
+  DatabaseOnSqlite() : DatabaseFixture(Engine::sqlite) {}
+};
+
+TEST_P(DatabaseTest, ReturnsWhatTheWorkReturns) {
   run([](Database& database) -> Task<void> {
     const auto moved = co_await database.write([](Connection&) { return std::make_unique<int>(7); });
     EXPECT_EQ(*moved, 7);
@@ -78,7 +90,7 @@ TEST_F(DatabaseTest, ReturnsWhatTheWorkReturns) {
   }(*database_));
 }
 
-TEST_F(DatabaseTest, GroupsWritesIntoFewCommits) {
+TEST_P(DatabaseTest, GroupsWritesIntoFewCommits) {
   run([](Database& database) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     for (int i = 0; i < 200; ++i)
@@ -90,7 +102,7 @@ TEST_F(DatabaseTest, GroupsWritesIntoFewCommits) {
   EXPECT_LT(database_->counters().commits, 50u);
 }
 
-TEST_F(DatabaseTest, AWorkThatThrowsUndoesOnlyItself) {
+TEST_P(DatabaseTest, AWorkThatThrowsUndoesOnlyItself) {
   run([](Database& database) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     int thrown = 0;
@@ -127,7 +139,7 @@ TEST_F(DatabaseTest, AWorkThatThrowsUndoesOnlyItself) {
   EXPECT_LT(database_->counters().commits, 45u);
 }
 
-TEST_F(DatabaseTest, AReadIsOneSnapshot) {
+TEST_P(DatabaseTest, AReadIsOneSnapshot) {
   run([](Database& database) -> Task<void> {
     std::atomic<bool> wrote{false};
     async::Scope scope(co_await boost::asio::this_coro::executor);
@@ -148,8 +160,8 @@ TEST_F(DatabaseTest, AReadIsOneSnapshot) {
   }(*database_));
 }
 
-TEST_F(DatabaseTest, TwoProcessesShareTheWriting) {
-  const auto other = open(directory_.path());
+TEST_P(DatabaseTest, TwoProcessesShareTheWriting) {
+  const auto other = open(place_);
   run([](Database& here, Database& there) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     for (int i = 0; i < 100; ++i) {
@@ -162,10 +174,11 @@ TEST_F(DatabaseTest, TwoProcessesShareTheWriting) {
   }(*database_, *other));
 }
 
-TEST_F(DatabaseTest, GivesUpOnALockThatIsNeverReleased) {
-  const auto impatient = open(directory_.path(), 20ms);
-  const auto holder = open_sqlite({.file = directory_.path() / "test.db"})->connect(Access::write);
+TEST_P(DatabaseTest, GivesUpOnALockThatIsNeverReleased) {
+  const auto impatient = open(place_, 20ms);
+  const auto holder = place_.open()->connect(Access::write);
   holder->begin();
+  holder->query("SELECT 1");
   run([](Database& database) -> Task<void> {
     EXPECT_EQ(co_await status_of(insert(database, "a")), 503);
     EXPECT_EQ((co_await list(database)).size(), 0u);  // readers are not held up
@@ -176,7 +189,7 @@ TEST_F(DatabaseTest, GivesUpOnALockThatIsNeverReleased) {
   }(*impatient));
 }
 
-TEST_F(DatabaseTest, AFullDiskFailsTheWriteAndLosesNothing) {
+TEST_F(DatabaseOnSqlite, AFullDiskFailsTheWriteAndLosesNothing) {
   run([](Database& database) -> Task<void> {
     const auto limit_pages = [](Database& db, int pages) -> Task<void> {
       co_await db.write([pages](Connection& connection) {
@@ -227,7 +240,7 @@ class NoSpace {
   void (*old_handler_)(int) = nullptr;
 };
 
-TEST_F(DatabaseTest, AFailedCommitFailsItsWholeGroup) {
+TEST_F(DatabaseOnSqlite, AFailedCommitFailsItsWholeGroup) {
   run([](Database& database) -> Task<void> {
     co_await insert(database, "before");
     int refused = 0;
@@ -247,7 +260,7 @@ TEST_F(DatabaseTest, AFailedCommitFailsItsWholeGroup) {
   }(*database_));
 }
 
-TEST_F(DatabaseTest, FinishesWhatItHasBeforeItDies) {
+TEST_P(DatabaseTest, FinishesWhatItHasBeforeItDies) {
   async::Runtime other(1);
   run([](std::unique_ptr<Database>& database) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
@@ -257,14 +270,14 @@ TEST_F(DatabaseTest, FinishesWhatItHasBeforeItDies) {
     database.reset();
     co_await scope.join();
   }(database_));
-  database_ = open(directory_.path());
+  database_ = open(place_);
   run([](Database& database) -> Task<void> { EXPECT_EQ((co_await list(database)).size(), 20u); }(*database_));
 }
 
 // The child writes from several coroutines and names each write in the pipe after it was acknowledged.
-[[noreturn]] void write_until_killed(const std::filesystem::path& directory, int acknowledgements) {
+[[noreturn]] void write_until_killed(const TestDatabase& place, int acknowledgements) {
   async::Runtime runtime(1);
-  const auto database = open(directory);
+  const auto database = open(place);
   runtime.run_until_complete([](Database& db, int pipe) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     const auto writer = [](Database& target, int out, int number) -> Task<void> {
@@ -281,13 +294,16 @@ TEST_F(DatabaseTest, FinishesWhatItHasBeforeItDies) {
   ::_exit(0);
 }
 
-TEST(Durability, WhatWasAcknowledgedSurvivesAKill) {
+class Durability : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override { HEARTH_SKIP_WITHOUT(GetParam()); }
+};
+
+TEST_P(Durability, WhatWasAcknowledgedSurvivesAKill) {
   constexpr std::size_t id_length = 9;
-  const TestDirectory directory;
   std::set<std::string> acknowledged;
   for (int round = 0; round < 3; ++round) {
-    const auto folder = directory.path() / std::to_string(round);
-    std::filesystem::create_directory(folder);
+    const TestDatabase place(GetParam());
     acknowledged.clear();
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
@@ -295,7 +311,7 @@ TEST(Durability, WhatWasAcknowledgedSurvivesAKill) {
     ASSERT_GE(child, 0);
     if (child == 0) {
       ::close(ends[0]);
-      write_until_killed(folder, ends[1]);
+      write_until_killed(place, ends[1]);
     }
     ::close(ends[1]);
     const std::size_t enough = 150 + 77 * static_cast<std::size_t>(round);
@@ -314,13 +330,19 @@ TEST(Durability, WhatWasAcknowledgedSurvivesAKill) {
     ::waitpid(child, &status, 0);
     ASSERT_TRUE(WIFSIGNALED(status));
     async::Runtime runtime(1);
-    const auto database = open(folder);
+    const auto database = open(place);
     runtime.run_until_complete([](Database& db, const std::set<std::string>& expected) -> Task<void> {
       const auto found = co_await list(db);
       EXPECT_TRUE(std::ranges::includes(found, expected));
     }(*database, acknowledged));
   }
 }
+
+std::string name_of_case(const testing::TestParamInfo<Engine>& info) {
+  return name_of(info.param);
+}
+INSTANTIATE_TEST_SUITE_P(Engines, DatabaseTest, testing::ValuesIn(engines), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Engines, Durability, testing::ValuesIn(engines), name_of_case);
 
 }  // namespace
 }  // namespace hearth::db

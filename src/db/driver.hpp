@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "db/connection.hpp"
+#include "db/table.hpp"
 
 namespace hearth::db {
 
@@ -31,6 +33,9 @@ class Session : public Connection {
 
   // Several statements without arguments: migrations.
   virtual void execute_script(std::string_view sql) = 0;
+
+  // By name, without the engine's own.
+  virtual std::vector<Table> list_tables() = 0;
 };
 
 // One database. Thread: any.

@@ -14,11 +14,17 @@ std::int64_t unix_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
-void apply(Session& session, std::span<const Migration> migrations) {
+}  // namespace
+
+int schema_version(Session& session) {
+  return session.query("SELECT COALESCE(MAX(version), 0) FROM schema_migrations")[0].get<int>(0);
+}
+
+void migrate_in(Session& session, std::span<const Migration> migrations) {
   session.execute(
       "CREATE TABLE IF NOT EXISTS schema_migrations ("
       "version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)");
-  const int current = session.query("SELECT COALESCE(MAX(version), 0) FROM schema_migrations")[0].get<int>(0);
+  const int current = schema_version(session);
   const int newest = migrations.empty() ? 0 : migrations.back().version;
   if (current > newest) {
     throw Error(ErrorKind::unavailable,
@@ -35,13 +41,11 @@ void apply(Session& session, std::span<const Migration> migrations) {
   }
 }
 
-}  // namespace
-
 void migrate(Driver& driver, std::span<const Migration> migrations) {
   const auto session = driver.connect(Access::write);
   session->begin();
   try {
-    apply(*session, migrations);
+    migrate_in(*session, migrations);
     session->commit();
   } catch (...) {
     session->rollback();

@@ -19,4 +19,13 @@ struct Migration {
 // Throws Error(unavailable) when the database is of a newer version than this program, or cannot be changed.
 void migrate(Driver& driver, std::span<const Migration> migrations);
 
+// The table in which migrations are noted.
+inline constexpr std::string_view migrations_table = "schema_migrations";
+
+// The same within a transaction of the caller's.
+void migrate_in(Session& session, std::span<const Migration> migrations);
+
+// What the last migration was; 0 for none. Throws Error(statement) when there is no such table.
+int schema_version(Session& session);
+
 }  // namespace hearth::db

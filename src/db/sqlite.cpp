@@ -136,6 +136,13 @@ class SqliteSession final : public Session {
     if (access == Access::read) execute_script("PRAGMA query_only = ON");
   }
 
+  std::vector<std::string> names(std::string_view sql, const std::string& table) {
+    std::vector<std::string> found;
+    for (const Row row : query(sql, {table}))
+      found.push_back(row.get<std::string>(0));
+    return found;
+  }
+
   // The head of the WAL's index: shared memory of all processes that have this database open. Its layout is
   // part of the documented format ("WAL-mode File Format"). Valid while this session lives; null where there
   // is none.
@@ -176,6 +183,22 @@ class SqliteSession final : public Session {
     if (sqlite3_exec(handle_.get(), text.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
       throw make_error(handle_.get(), sql);
     }
+  }
+
+  std::vector<Table> list_tables() override {
+    std::vector<Table> tables;
+    for (const Row row :
+         query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
+               "ESCAPE '\\' ORDER BY name")) {
+      tables.push_back({.name = row.get<std::string>(0), .columns = {}, .key = {}, .references = {}});
+    }
+    for (Table& table : tables) {
+      table.columns = names("SELECT name FROM pragma_table_info($1) ORDER BY cid", table.name);
+      table.key = names("SELECT name FROM pragma_table_info($1) WHERE pk > 0 ORDER BY pk", table.name);
+      table.references =
+          names("SELECT DISTINCT \"table\" FROM pragma_foreign_key_list($1) ORDER BY 1", table.name);
+    }
+    return tables;
   }
 
  protected:
@@ -328,6 +351,22 @@ class SqliteDriver final : public Driver {
 
 std::unique_ptr<Driver> open_sqlite(SqliteOptions options) {
   return std::make_unique<SqliteDriver>(std::move(options));
+}
+
+// A shared lock on one byte of the index, which SQLite calls the dead man's switch, is held by every process
+// that has the database open.
+bool is_open_elsewhere(const SqliteOptions& options) {
+  constexpr off_t switch_offset = 128;
+  const int index = ::open((options.file.string() + "-shm").c_str(), O_RDWR | O_CLOEXEC);
+  if (index < 0) return false;
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = switch_offset;
+  lock.l_len = 1;
+  const bool held = ::fcntl(index, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(index);
+  return held;
 }
 
 }  // namespace hearth::db

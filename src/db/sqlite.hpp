@@ -17,4 +17,8 @@ struct SqliteOptions {
 // Several processes may open the same file, on a local file system. Throws Error(unavailable).
 std::unique_ptr<Driver> open_sqlite(SqliteOptions options);
 
+// Whether another process has the file open. Only before this process opens it: afterwards the question would
+// end the locks of its own.
+bool is_open_elsewhere(const SqliteOptions& options);
+
 }  // namespace hearth::db

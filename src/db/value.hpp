@@ -58,6 +58,12 @@ class Row {
  public:
   explicit Row(std::span<const Value> cells) : cells_(cells) {}
 
+  // For what works on any table.
+  const Value& cell(std::size_t column) const {
+    if (column >= cells_.size()) throw Error(ErrorKind::statement, "the row has no such column");
+    return cells_[column];
+  }
+
   bool is_null(std::size_t column) const { return std::holds_alternative<std::monostate>(cell(column)); }
 
   // T: an integer type, bool, double, std::string, std::string_view, an Id, or std::optional of these. Throws
@@ -79,10 +85,6 @@ class Row {
   }
 
  private:
-  const Value& cell(std::size_t column) const {
-    if (column >= cells_.size()) throw Error(ErrorKind::statement, "the row has no such column");
-    return cells_[column];
-  }
   template <class T>
   const T& as(std::size_t column) const {
     const T* content = std::get_if<T>(&cell(column));

@@ -1,8 +1,7 @@
 // What the store's conformance tests share: a server's worth of aggregates on a database of their own. Each
-// TEST_P(StoreConformance, …), in whatever file, runs on every driver of conformance_test.cpp.
+// TEST_P(StoreConformance, …), in whatever file, runs on every engine.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,8 +10,7 @@
 
 #include "async/runtime.hpp"
 #include "base/api_error.hpp"
-#include "db/driver.hpp"
-#include "db/test_directory.hpp"
+#include "db/test_database.hpp"
 #include "store/bootstrap.hpp"
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
@@ -28,11 +26,6 @@
 #include "store/users.hpp"
 
 namespace hearth::store {
-
-struct DriverCase {
-  const char* name;
-  std::unique_ptr<db::Driver> (*open)(const std::filesystem::path& directory);
-};
 
 // One server process on the database.
 struct Server {
@@ -85,11 +78,11 @@ inline Task<Types> events(Server& server) {
   });
 }
 
-class StoreConformance : public testing::TestWithParam<DriverCase> {
+class StoreConformance : public testing::TestWithParam<db::Engine> {
  protected:
-  std::unique_ptr<Server> start() {
-    return std::make_unique<Server>(GetParam().open(directory_.path()), clock_, ids_);
-  }
+  void SetUp() override { HEARTH_SKIP_WITHOUT(GetParam()); }
+
+  std::unique_ptr<Server> start() { return std::make_unique<Server>(place_.open(), clock_, ids_); }
   void run(Task<void> task) { runtime_.run_until_complete(std::move(task)); }
 
   // Bootstraps and returns the tenant of the default project.
@@ -151,7 +144,7 @@ class StoreConformance : public testing::TestWithParam<DriverCase> {
     return tenant;
   }
 
-  db::TestDirectory directory_;
+  db::TestDatabase place_{GetParam()};
   FakeClock clock_;
   IdSource ids_{clock_};
   async::Runtime runtime_{1};

@@ -19,6 +19,7 @@ FOREIGN = {
     "toml++/": r"src/app/.+",
     "CLI/": r"src/app/.+",
     "sqlite3.h": r"src/db/.+|bench/.+",
+    "libpq-fe.h": r"src/db/.+|bench/.+",
     "openssl/": r"src/(base|net|store)/.+",
 }
 
