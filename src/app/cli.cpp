@@ -13,6 +13,7 @@
 
 #include "app/config_load.hpp"
 #include "app/config_print.hpp"
+#include "app/db_command.hpp"
 #include "app/models_command.hpp"
 #include "app/pull_command.hpp"
 #include "app/server.hpp"
@@ -153,6 +154,7 @@ class CommandLine {
     add_serve();
     add_config();
     add_models();
+    add_db();
     root_.add_subcommand("openapi", "Print the OpenAPI document that is served")->callback([] {
       const std::string_view document = contract::openapi_json();
       fmt::print("{}\n", document);
@@ -239,6 +241,18 @@ class CommandLine {
     add_alias(models);
   }
 
+  void add_db() {
+    CLI::App& db = *root_.add_subcommand("db", "The database as a whole");
+    db.require_subcommand(1);
+    CLI::App& copy = *db.add_subcommand(
+        "copy", "Copy an installation into an empty database, verified row by row; stop its servers first");
+    copy.add_option("--from", copy_.from, "sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
+        ->required()
+        ->type_name("DATABASE");
+    copy.add_option("--to", copy_.to, "The same, of an empty database")->required()->type_name("DATABASE");
+    copy.callback([this] { copy_database(copy_); });
+  }
+
   void add_alias(CLI::App& models) {
     CLI::App& alias = add(models, "alias", "Let a name answer as another: hearth models alias gpt-4o tiny");
     alias.add_option("NAME", name_, "The further name; without it all aliases are printed");
@@ -263,6 +277,7 @@ class CommandLine {
   ModelFlags pulled_;
   std::string name_;
   PullRequest pull_;
+  CopyRequest copy_;
   std::string target_;
   bool welcome_ = false;
   bool markdown_ = false;

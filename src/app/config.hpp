@@ -65,6 +65,7 @@ struct Config {
   } server;
 
   struct Database {
+    std::string url;   // of PostgreSQL; empty = the SQLite file
     std::string path;  // set once loaded
   } database;
 

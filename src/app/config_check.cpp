@@ -9,6 +9,7 @@
 #include "app/config_file.hpp"
 #include "app/config_load.hpp"
 #include "app/quantities.hpp"
+#include "db/postgres.hpp"
 #include "net/redis_client.hpp"
 
 namespace hearth::app {
@@ -39,6 +40,9 @@ class Checker {
     const std::string& public_url = config_.server.public_url;
     if (!public_url.empty() && (!is_base_url(public_url) || public_url.starts_with("unix:"))) {
       fail("server.public_url", fmt::format("expected an http or https URL, not \"{}\"", public_url));
+    }
+    if (!config_.database.url.empty()) {
+      if (const auto fault = db::find_url_fault(config_.database.url)) fail("database.url", *fault);
     }
     if (!is_base_url(config_.pull.endpoint)) {
       fail("pull.endpoint", fmt::format("expected an http or https URL, not \"{}\"", config_.pull.endpoint));

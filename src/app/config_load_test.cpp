@@ -232,6 +232,22 @@ slots = 6
   EXPECT_EQ(aliases[1].target, "llama-3.1");
 }
 
+TEST_F(ConfigTest, ADatabaseOnAServerIsNamedByAUrlThatIsNeverShown) {
+  EXPECT_EQ(config().database.url, "");
+  sources_.environment["HEARTH_DATABASE_URL"] = "postgresql://hearth:open-sesame@db:5432/hearth";
+  EXPECT_EQ(config().database.url, "postgresql://hearth:open-sesame@db:5432/hearth");
+  EXPECT_EQ(render_config(load()).find("open-sesame"), std::string::npos);
+  EXPECT_NE(render_config(load()).find("database.url = \"***\""), std::string::npos);
+  for (const char* url :
+       {"mysql://hearth:open-sesame@db/hearth", "postgresql://hearth:open/sesame@db/hearth"}) {
+    sources_.environment["HEARTH_DATABASE_URL"] = url;
+    const std::string message = failure();
+    EXPECT_NE(message.find("HEARTH_DATABASE_URL: database.url: expected postgresql://"), std::string::npos)
+        << message;
+    EXPECT_EQ(message.find("sesame"), std::string::npos) << message;
+  }
+}
+
 TEST_F(ConfigTest, UpstreamModels) {
   use_file(R"(
 [models.big]

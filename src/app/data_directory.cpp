@@ -5,12 +5,20 @@
 
 #include <fmt/format.h>
 
+#include "db/postgres.hpp"
 #include "db/sqlite.hpp"
 #include "store/schema.hpp"
 
 namespace hearth::app {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// They wait for the network more than they work.
+constexpr std::size_t readers_of_postgres = 4;
+
+}  // namespace
 
 std::unique_ptr<db::Database> open_database(const Config& config) {
   std::error_code failure;
@@ -21,11 +29,15 @@ std::unique_ptr<db::Database> open_database(const Config& config) {
     throw std::runtime_error(
         fmt::format("cannot make the data directory {}: {}", config.data, failure.message()));
   }
+  if (!config.database.url.empty()) {
+    return store::open_database(db::open_postgres({.url = config.database.url}),
+                                {.readers = readers_of_postgres});
+  }
   return store::open_database(db::open_sqlite({.file = config.database.path}));
 }
 
 bool database_exists(const Config& config) {
-  return fs::exists(config.database.path);
+  return !config.database.url.empty() || fs::exists(config.database.path);
 }
 
 }  // namespace hearth::app

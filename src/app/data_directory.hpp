@@ -12,7 +12,7 @@ namespace hearth::app {
 // keeps its mode. Blocking; throws std::exception with a message for the operator.
 std::unique_ptr<db::Database> open_database(const Config& config);
 
-// Whether a server or a command has worked on this data directory before.
+// Whether there is a database to read; one on a server is taken to be there.
 bool database_exists(const Config& config);
 
 }  // namespace hearth::app

@@ -47,6 +47,7 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"server.write_time", Form::duration, "A client that takes nothing of its reply for that long is cut.", waiting_time}, AT(server.limits.write_time)},
     {{"server.drain_deadline", Form::duration, "What running requests get to finish after SIGTERM or SIGINT.", {0, day}}, AT(server.drain_deadline)},
 
+    {{"database.url", Form::secret, "postgresql://USER:PASSWORD@HOST:PORT/DATABASE: keep everything in PostgreSQL, which several servers may share. Empty: the SQLite file."}, AT(database.url)},
     {{"database.path", Form::path, "The SQLite file.", {}, {}, "DATA/hearth.db"}, AT(database.path)},
 
     {{"auth.enabled", Form::boolean, "Ask every request for a key. Without it all callers share the default project."}, AT(auth.enabled)},
