@@ -1,6 +1,7 @@
 // Durable creates per second of stored chat completions: store::ChatCompletions, called by concurrent
 // coroutines, against SQLite's C interface on one thread with the same schema, statements, settings, disk and
-// number of completions per transaction. Prints a table of ratios.
+// number of completions per transaction. Prints a table of ratios. The same on PostgreSQL against libpq
+// alone, when HEARTH_POSTGRES is the URL of a server.
 //
 //   store_bench [seconds-per-measurement]
 #include <algorithm>
@@ -17,6 +18,8 @@
 #include "async/runtime.hpp"
 #include "async/scope.hpp"
 #include "base/log.hpp"
+#include "db/test_database.hpp"
+#include "raw_postgres.hpp"
 #include "store/bootstrap.hpp"
 #include "store/chat_completions.hpp"
 #include "store/schema.hpp"
@@ -74,12 +77,12 @@ Task<void> create_until(store::ChatCompletions& completions, store::Tenant tenan
   }
 }
 
-Result measure_store(std::size_t concurrency, std::chrono::milliseconds duration) {
-  const BenchDirectory directory;
+Result measure_store(db::Engine engine, std::size_t concurrency, std::chrono::milliseconds duration) {
+  const db::TestDatabase place(engine);
   const Clock clock;
   IdSource ids(clock);
   async::Runtime runtime(1);
-  const auto database = store::open_data_directory(directory.path());
+  const auto database = store::open_database(place.open());
   store::ChatCompletions completions(*database);
   store::Tenant tenant;
   std::size_t created = 0;
@@ -196,31 +199,43 @@ class RawSqlite {
   sqlite3_stmt* metadata_ = nullptr;
 };
 
-Result measure_raw(std::size_t group, std::chrono::milliseconds duration) {
-  const BenchDirectory directory;
+constexpr const char* bench_tenant =
+    "INSERT INTO organizations (id, name, created_at) VALUES ('org-bench', 'bench', 1);"
+    "INSERT INTO projects (id, organization_id, name, status, is_default, created_at) "
+    "VALUES ('proj_bench', 'org-bench', 'bench', 'active', 1, 1)";
+
+template <class Raw>
+Result create_raw(Raw& raw, const char* begin, std::size_t group, std::chrono::milliseconds duration) {
   const Clock clock;
   IdSource ids(clock);
   const store::Tenant tenant{OrganizationId("org-bench"), ProjectId("proj_bench")};
-  store::open_data_directory(directory.path()).reset();  // the schema
-  RawSqlite sqlite(directory.path() / "hearth.db");
-  sqlite.run(
-      "INSERT INTO organizations VALUES ('org-bench', 'bench', 1);"
-      "INSERT INTO projects VALUES ('proj_bench', 'org-bench', 'bench', 'active', 1, 1)");
+  raw.run(bench_tenant);
   std::size_t created = 0;
   const auto started = SteadyClock::now();
   while (SteadyClock::now() < started + duration) {
-    sqlite.run("BEGIN IMMEDIATE");
+    raw.run(begin);
     for (std::size_t i = 0; i < group; ++i)
-      sqlite.create(tenant, make_completion(ids));
-    sqlite.run("COMMIT");
+      raw.create(tenant, make_completion(ids));
+    raw.run("COMMIT");
     created += group;
   }
   const std::chrono::duration<double> took = SteadyClock::now() - started;
   return {static_cast<double>(created) / took.count(), static_cast<double>(group)};
 }
 
+Result measure_raw(db::Engine engine, std::size_t group, std::chrono::milliseconds duration) {
+  const db::TestDatabase place(engine);
+  store::open_database(place.open()).reset();  // the schema
+  if (engine == db::Engine::sqlite) {
+    RawSqlite sqlite(place.file());
+    return create_raw(sqlite, "BEGIN IMMEDIATE", group, duration);
+  }
+  RawPostgres postgres(place.url());
+  return create_raw(postgres, "BEGIN", group, duration);
+}
+
 // The two sides in turn, so that a disk that slows down slows both; the median round by ratio.
-void compare(std::size_t concurrency, std::chrono::milliseconds duration) {
+void compare(db::Engine engine, std::size_t concurrency, std::chrono::milliseconds duration) {
   struct Round {
     Result store;
     Result raw;
@@ -228,9 +243,9 @@ void compare(std::size_t concurrency, std::chrono::milliseconds duration) {
   };
   std::vector<Round> rounds;
   for (int i = 0; i < 3; ++i) {
-    const Result store = measure_store(concurrency, duration);
+    const Result store = measure_store(engine, concurrency, duration);
     const auto group = static_cast<std::size_t>(std::max(1.0, store.group + 0.5));
-    rounds.push_back({store, measure_raw(group, duration)});
+    rounds.push_back({store, measure_raw(engine, group, duration)});
   }
   std::ranges::sort(rounds, {}, &Round::ratio);
   const Round& median = rounds[1];
@@ -249,7 +264,7 @@ void measure_change_token() {
   for (int i = 0; i < calls; ++i)
     sum += database->change_token();
   const std::chrono::duration<double, std::micro> took = SteadyClock::now() - started;
-  fmt::print("\nchange_token(): {:.2f} us{}\n", took.count() / calls, sum == 0 ? " (constant)" : "");
+  fmt::print("change_token(): {:.2f} us{}\n", took.count() / calls, sum == 0 ? " (constant)" : "");
 }
 
 }  // namespace
@@ -260,11 +275,17 @@ int main(int argc, char** argv) {
   log::configure(log::Level::warn, log::Format::console);
   const double seconds = argc > 1 ? std::atof(argv[1]) : 2.0;
   const std::chrono::milliseconds duration(static_cast<int>(seconds * 1000));
+  const auto table = [&](db::Engine engine, std::string_view peer) {
+    fmt::print("| callers | per commit | store, per s   | {:<14} | ratio |\n",
+               fmt::format("{}, per s", peer));
+    fmt::print("|--------:|-----------:|---------------:|---------------:|------:|\n");
+    for (const std::size_t concurrency : {1, 32, 128})
+      compare(engine, concurrency, duration);
+    fmt::print("\n");
+  };
   fmt::print(
       "Durable creates of stored chat completions per second (target at 32 callers: ratio >= 0.7)\n\n");
-  fmt::print("| callers | per commit | store, per s   | SQLite, per s  | ratio |\n");
-  fmt::print("|--------:|-----------:|---------------:|---------------:|------:|\n");
-  for (const std::size_t concurrency : {1, 32, 128})
-    compare(concurrency, duration);
+  table(db::Engine::sqlite, "SQLite");
+  if (db::postgres_server() != nullptr) table(db::Engine::postgres, "libpq");
   measure_change_token();
 }
