@@ -25,10 +25,10 @@ TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))
 
-from support import paths  # noqa: E402
+from support import paths, postgres  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
-UNIT_LIMIT, SUITE_LIMIT, CASES_LIMIT, FUZZ_GRACE = 180, 420, 600, 120      # seconds
+UNIT_LIMIT, SUITE_LIMIT, CASES_LIMIT, FUZZ_GRACE = 180, 600, 900, 120      # seconds
 SYSTEM_AT_ONCE = FUZZERS_AT_ONCE = 2
 
 
@@ -221,6 +221,8 @@ def main():
         os.environ["HEARTH_TINY_PROJECTOR"] = str(paths.projector())
         for model in (paths.chat_model, paths.embedding_model, paths.small_context_model, paths.plain_text_model, paths.slow_model):
             model()                                                      # written once, before suites run side by side
+        server = postgres.PostgresServer()                               # ends with this process
+        os.environ["HEARTH_POSTGRES"] = server.url
     redis = RedisServer() if of("unit") and RedisServer.available() else None
     try:
         if redis:

@@ -23,7 +23,7 @@ from support.gate import TcpGate                                                
 from support.raw_http import request                                               # noqa: E402
 from support.upstream import CannedUpstream                                        # noqa: E402
 
-CONFIGURATIONS = ("plain", "restart", "one-byte")
+CONFIGURATIONS = ("plain", "restart", "one-byte", "postgres", "postgres-restart")
 WORKERS = 4
 PICTURE = base64.b64encode((HERE / "picture.png").read_bytes()).decode()
 OPERATION_LINE = re.compile(r"  [ -] (op|http|auth|status): ([^#]*?)\s*(?:#.*)?$")
@@ -90,9 +90,9 @@ class Certificates:
 
 
 class Bench:
-    """The server with everything that cases may name."""
+    """The server with everything that cases may name, on one of the databases."""
 
-    def __init__(self):
+    def __init__(self, database):
         self.upstream = CannedUpstream()
         models = hearth.chat_model("babble") + hearth.embedding_model("embed")
         models += hearth.chat_model("small", file=paths.small_context_model())
@@ -102,7 +102,7 @@ class Bench:
         if trained := paths.trained_model():
             models += hearth.chat_model("stories", file=trained)
         config = 'default_model = "babble"\n[aliases]\n"gpt-4o" = "babble"\n[server]\ncors_origins = ["https://app.example.com"]\n'
-        self.server = hearth.Hearth(models=models, config=config)
+        self.server = hearth.Hearth(models=models, config=config, database=database)
         self.gate = None
         self.certificates = Certificates(self.server.folder)
 
@@ -271,7 +271,7 @@ def run_step(bench, run, number):
 def run_configuration(bench, configuration, cases):
     runs = [Run(case, bench.variables(case)) for case in cases]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        if configuration == "restart":
+        if configuration.endswith("restart"):
             # Step by step through all cases, so that one restart serves them all.
             for number in range(max((len(run.case.steps) for run in runs), default=0)):
                 if number > 0:
@@ -283,8 +283,9 @@ def run_configuration(bench, configuration, cases):
 
 
 def chosen(configuration, cases):
-    cases = [case for case in cases if not case.only or configuration in case.only]
-    return [case for case in cases if case.keeps_state] if configuration == "restart" else cases
+    kind = {"postgres": "plain", "postgres-restart": "restart"}.get(configuration, configuration)
+    cases = [case for case in cases if not case.only or kind in case.only]
+    return [case for case in cases if case.keeps_state] if kind == "restart" else cases
 
 
 def main(arguments=None):
@@ -303,25 +304,30 @@ def main(arguments=None):
         print(f"{len(cases)} cases, {sum(len(case.steps) for case in cases)} steps")
         return 0
     passed = failed = skipped = 0
-    with Bench() as bench:
-        for configuration in options.configuration or CONFIGURATIONS:
-            start = time.monotonic()
-            mine = chosen(configuration, cases)
-            possible = [case for case in mine if "trained" not in case.needs or paths.trained_model()]
-            skipped += len(mine) - len(possible)
-            if configuration == "one-byte":
-                bench.gate = TcpGate(bench.server.target, piece=1)
-            runs = run_configuration(bench, configuration, possible)
-            for run in runs:
-                if run.faults:
-                    print(f"\nFAILED {run.case.file}:{run.case.line} ({configuration}) {run.case.title}")
-                    print("\n".join(f"    {line}" for line in run.faults))
-            bad = sum(bool(run.faults) for run in runs)
-            passed, failed = passed + len(runs) - bad, failed + bad
-            print(f"cases, {configuration}: {len(runs) - bad} passed, {bad} failed, {time.monotonic() - start:.1f} s", flush=True)
-            if bench.gate:
-                bench.gate.close()
-                bench.gate = None
+    wanted = options.configuration or CONFIGURATIONS
+    for database in ("sqlite", "postgres"):
+        on_it = [configuration for configuration in wanted if configuration.startswith("postgres") == (database == "postgres")]
+        if not on_it:
+            continue
+        with Bench(database) as bench:
+            for configuration in on_it:
+                start = time.monotonic()
+                mine = chosen(configuration, cases)
+                possible = [case for case in mine if "trained" not in case.needs or paths.trained_model()]
+                skipped += len(mine) - len(possible)
+                if configuration == "one-byte":
+                    bench.gate = TcpGate(bench.server.target, piece=1)
+                runs = run_configuration(bench, configuration, possible)
+                for run in runs:
+                    if run.faults:
+                        print(f"\nFAILED {run.case.file}:{run.case.line} ({configuration}) {run.case.title}")
+                        print("\n".join(f"    {line}" for line in run.faults))
+                bad = sum(bool(run.faults) for run in runs)
+                passed, failed = passed + len(runs) - bad, failed + bad
+                print(f"cases, {configuration}: {len(runs) - bad} passed, {bad} failed, {time.monotonic() - start:.1f} s", flush=True)
+                if bench.gate:
+                    bench.gate.close()
+                    bench.gate = None
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 
-from . import paths
+from . import paths, postgres
 from .raw_http import Connection, request
 
 SANITIZER_REPORT = re.compile(
@@ -56,9 +56,11 @@ def upstream_model(name, base_urls, **members):
 
 
 class Hearth:
-    """`models` is TOML (see chat_model and its siblings), `config` is any further TOML, `settings` become --set."""
+    """`models` is TOML (see chat_model and its siblings), `config` is any further TOML, `settings` become --set. `database`:
+    "sqlite", "postgres" (a new database of its own, gone at the end) or the URL of a database."""
 
-    def __init__(self, models=None, config="", settings=None, listen=None, data=None, environment=None, engine=True):
+    def __init__(self, models=None, config="", settings=None, listen=None, data=None, environment=None, engine=True,
+                 database="sqlite"):
         self._own = tempfile.TemporaryDirectory(prefix="hearth-test-")
         self.folder = pathlib.Path(self._own.name)
         self.data = pathlib.Path(data) if data else self.folder / "data"
@@ -67,6 +69,8 @@ class Hearth:
         self.listen = listen or f"127.0.0.1:{free_port()}"
         self.environment = environment or {}
         self.settings = dict(settings or {})
+        self._database = postgres.Database(postgres.server_url()) if database == "postgres" else None
+        self.database_url = self._database.url if self._database else None if database == "sqlite" else database
         self.extra = []                   # further arguments
         self.process = None
         self.keys = {}
@@ -95,6 +99,8 @@ class Hearth:
                         "UBSAN_OPTIONS": "print_stacktrace=1", "HOME": str(self.folder)}
         if folder := os.environ.get("HEARTH_GATE_FOLDER"):
             environment["HEARTH_GATE_LOG"] = f"{folder}/{os.getpid()}-{next(_count)}.jsonl"
+        if self.database_url:
+            environment["HEARTH_DATABASE_URL"] = self.database_url
         environment |= self.environment
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -168,6 +174,8 @@ class Hearth:
         if keep := os.environ.get("HEARTH_KEEP_LOGS"):
             pathlib.Path(keep).mkdir(parents=True, exist_ok=True)
             shutil.copy(self.log_path, pathlib.Path(keep) / f"{self.folder.name}.log")
+        if self._database:
+            self._database.drop()
         self._own.cleanup()
 
     def _last_resort(self):

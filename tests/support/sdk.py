@@ -88,12 +88,15 @@ class SdkBench:
     """A server with a chat model, an embedding model, a slow model, whose engine may be killed, and a model whose upstream
     dies in mid-stream."""
 
+    def __init__(self, database):
+        self.database = database
+
     def __enter__(self):
         self.numbers = itertools.count(1)
         self.upstream = CannedUpstream("die_mid_stream")
         models = chat_model("babble") + embedding_model("embed") + upstream_model("broken", [self.upstream.base_url])
         models += chat_model("slow", file=paths.slow_model())
-        self.server = Hearth(models=models, config='default_model = "babble"\n').start()
+        self.server = Hearth(models=models, config='default_model = "babble"\n', database=self.database).start()
         of_babble = self.server.engines()
         self.server.post("/v1/chat/completions", chat(model="slow", max_completion_tokens=1))
         (self.slow_engine,) = set(self.server.engines()) - set(of_babble)

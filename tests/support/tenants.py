@@ -7,6 +7,19 @@ import secrets
 import sqlite3
 import time
 
+from . import postgres
+
+
+class _Postgres:
+    """What _database() yields on PostgreSQL: collects statements, which then run in one transaction."""
+
+    def __init__(self):
+        self.statements = []
+
+    def execute(self, sql, values=()):
+        literals = (str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'" for value in values)
+        self.statements.append("".join(part + next(literals, "") for part in sql.split("?")))
+
 
 class Refused(Exception):
     """A request of the administration that was not answered 200."""
@@ -14,6 +27,12 @@ class Refused(Exception):
 
 @contextlib.contextmanager
 def _database(server):
+    if server.database_url:
+        database = _Postgres()
+        yield database
+        text = ";".join(["BEGIN", *database.statements, "SELECT pg_notify('hearth_changed', 'tests')", "COMMIT"])
+        postgres.run_sql(server.database_url, text)
+        return
     connection = sqlite3.connect(server.data / "hearth.db", timeout=10)
     try:
         connection.execute("PRAGMA foreign_keys = ON")

@@ -10,9 +10,10 @@ class PythonSdk(unittest.TestCase):
             python = sdk.python_with_sdk()
         except sdk.Unreachable as error:
             self.skipTest(f"PyPI cannot be reached: {error}")
-        with sdk.SdkBench() as bench:
-            status, output = bench.run([python, "-m", "unittest", "sdk_checks", "sdk_admin_checks"])
-            self.assertEqual(status, 0, output + bench.server.log_tail())
+        for database in ("sqlite", "postgres"):
+            with self.subTest(database), sdk.SdkBench(database) as bench:
+                status, output = bench.run([python, "-m", "unittest", "sdk_checks", "sdk_admin_checks"])
+                self.assertEqual(status, 0, output + bench.server.log_tail())
 
 
 if __name__ == "__main__":
