@@ -129,6 +129,7 @@ Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
 
 Task<void> Pipeline::answer(Exchange& exchange) {
   if (co_await answer_own(exchange)) co_return;
+  if (co_await answer_page(exchange)) co_return;
   if (co_await answer_preflight(exchange)) co_return;
   co_await answer_operation(exchange);
 }
@@ -156,6 +157,18 @@ Task<bool> Pipeline::answer_own(Exchange& exchange) {
   }
   exchange.status = status;
   co_await exchange.response.send(reply_head(exchange, status, type), std::move(body));
+  co_return true;
+}
+
+Task<bool> Pipeline::answer_page(Exchange& exchange) {
+  if (!Web::serves(exchange.head.path())) co_return false;
+  WebReply page = co_await web_.answer(exchange.head, exchange.body);
+  // Pages are for this origin alone: none of the API's headers, of which some open it to others.
+  net::ResponseHead head{.status = page.status, .headers = std::move(page.headers)};
+  if (!page.html.empty()) head.headers.add("content-type", "text/html; charset=utf-8");
+  head.headers.add("x-request-id", exchange.id.str());
+  exchange.status = page.status;
+  co_await exchange.response.send(std::move(head), std::move(page.html));
   co_return true;
 }
 

@@ -18,6 +18,7 @@
 
 #include "api/metrics.hpp"
 #include "api/services.hpp"
+#include "api/web.hpp"
 #include "async/semaphore.hpp"
 #include "base/api_error.hpp"
 #include "contract/call.hpp"
@@ -34,6 +35,7 @@ struct PipelineSettings {
   std::chrono::milliseconds request_time{600'000};  // from the header to the last byte
   bool counts_usage = true;                         // and holds projects to their budgets
   std::string version_header = "2020-10-01";
+  std::string public_url;  // as people reach the pages; empty: not configured
 };
 
 // What the pipeline needs from the process; made by app/ and complete before the first request.
@@ -52,7 +54,8 @@ class Pipeline final : public net::RequestHandler {
         settings_(std::move(settings)),
         metrics_(metrics),
         process_(process),
-        body_memory_(settings_.body_memory) {}
+        body_memory_(settings_.body_memory),
+        web_(services, settings_.public_url) {}
 
   Task<void> handle(const net::RequestHead& head, net::BodyReader& body,
                     net::ResponseWriter& response) override;
@@ -63,6 +66,8 @@ class Pipeline final : public net::RequestHandler {
   Task<void> answer(Exchange& exchange);
   // True when the path was one of the server's own (health, metrics, description) and is answered.
   Task<bool> answer_own(Exchange& exchange);
+  // True when it was one of the pages for people.
+  Task<bool> answer_page(Exchange& exchange);
   Task<bool> answer_preflight(Exchange& exchange);
   Task<void> answer_operation(Exchange& exchange);
   Task<async::Semaphore::Permit> admit(const Exchange& exchange);
@@ -84,6 +89,7 @@ class Pipeline final : public net::RequestHandler {
   Metrics& metrics_;
   const ProcessState& process_;
   async::Semaphore body_memory_;
+  Web web_;
 };
 
 }  // namespace hearth::api

@@ -29,6 +29,14 @@ store::Actor actor_of(const contract::Call& call) {
           .user_agent = shown_user_agent(call.client.user_agent)};
 }
 
+store::Actor visitor_actor(std::string_view address, std::string_view user_agent) {
+  store::Actor actor;
+  actor.type = store::ActorType::session;
+  actor.address = address;
+  actor.user_agent = shown_user_agent(user_agent);
+  return actor;
+}
+
 engine::CallContext context_of(const contract::Call& call) {
   return {call.request_id.str(), call.deadline, call.ignored, call.used};
 }

@@ -14,6 +14,9 @@ store::Tenant tenant_of(const contract::Call& call);
 // Who answers for a change, for the audit log.
 store::Actor actor_of(const contract::Call& call);
 
+// Where whoever acts comes from, as the audit log keeps it: address and user agent alone.
+store::Actor visitor_actor(std::string_view address, std::string_view user_agent);
+
 // The call's deadline, and where the engine's counts and its ignored parameters go: valid as long as the
 // call.
 engine::CallContext context_of(const contract::Call& call);

@@ -6,6 +6,7 @@
 #include "domain/client_certificates.hpp"
 #include "domain/inference.hpp"
 #include "domain/invitations.hpp"
+#include "domain/logins.hpp"
 #include "domain/model_directory.hpp"
 #include "domain/rate_limiter.hpp"
 #include "domain/spend_limits.hpp"
@@ -15,6 +16,7 @@
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
+#include "store/personal_keys.hpp"
 #include "store/rate_limits.hpp"
 #include "store/usage.hpp"
 
@@ -26,6 +28,8 @@ struct Services {
   store::Keys& keys;
   store::Administration& administration;
   domain::Invitations& invitations;
+  domain::Logins& logins;
+  store::PersonalKeys& personal_keys;
   store::ChatCompletions& chat_completions;
   store::AuditLogs& audit_logs;
   domain::ModelDirectory& models;

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/admin_command.hpp"
 #include "app/config_load.hpp"
 #include "app/config_print.hpp"
 #include "app/db_command.hpp"
@@ -155,6 +156,7 @@ class CommandLine {
     add_config();
     add_models();
     add_db();
+    add_admin();
     root_.add_subcommand("openapi", "Print the OpenAPI document that is served")->callback([] {
       const std::string_view document = contract::openapi_json();
       fmt::print("{}\n", document);
@@ -269,6 +271,102 @@ class CommandLine {
     });
   }
 
+  void add_admin() {
+    CLI::App& admin = *root_.add_subcommand(
+        "admin", "People, keys and ways back in; works beside a running server, which sees the change");
+    admin.require_subcommand(1);
+    add_people(admin);
+    add_keys(admin);
+    add(admin, "users", "All users").callback([&flags = flags_of_last()] { list_users(flags.config()); });
+    add(admin, "projects", "All projects").callback([&flags = flags_of_last()] {
+      list_projects(flags.config());
+    });
+    add(admin, "keys", "All keys that open").callback([&flags = flags_of_last()] {
+      list_keys(flags.config());
+    });
+  }
+
+  void add_people(CLI::App& admin) {
+    CLI::App& owner = add(admin, "create-owner", "Add a user who may change everything");
+    add_email(owner);
+    add_person_name(owner);
+    add_password(owner);
+    owner.callback([this, &flags = flags_of_last()] { create_owner(flags.config(), admin_request()); });
+
+    CLI::App& user = add(admin, "add-user", "Add a user without an invitation");
+    add_email(user);
+    add_person_name(user);
+    add_password(user);
+    user.add_option("--role", admin_.role, "In the organization")->type_name("owner|reader");
+    user.add_option("--project", admin_.projects,
+                    "Project that the user joins, as ID or ID:owner; may be repeated")
+        ->type_name("ID:ROLE")
+        ->allow_extra_args(false);
+    user.callback([this, &flags = flags_of_last()] { add_user(flags.config(), admin_request()); });
+
+    CLI::App& link =
+        add(admin, "invite-link", "Print a new link for a pending invite; older ones stop working");
+    add_email(link);
+    link.callback([this, &flags = flags_of_last()] { print_invite_link(flags.config(), admin_.email); });
+
+    CLI::App& accept = add(admin, "accept-invite", "Accept a pending invite for somebody");
+    add_email(accept);
+    add_password(accept);
+    add_person_name(accept).required();
+    accept.callback([this, &flags = flags_of_last()] { accept_invite(flags.config(), admin_request()); });
+
+    CLI::App& reset = add(admin, "reset-password", "Set a new password, or print a link to choose one");
+    add_email(reset);
+    add_password(reset);
+    reset.callback([this, &flags = flags_of_last()] { reset_password(flags.config(), admin_request()); });
+  }
+
+  void add_keys(CLI::App& admin) {
+    CLI::App& mint = add(admin, "mint-key", "Print a new key, for whoever has lost all of them");
+    CLI::Option* project = mint.add_option("--project", project_, "A key of this project")->type_name("ID");
+    mint.add_flag("--admin", admin_key_, "A key that administers the organization")->excludes(project);
+    mint.add_option("--name", admin_.name, "Name of the key")->type_name("TEXT")->required();
+    mint.add_option("--user", admin_.email, "Whose key it is; without it a service account's")
+        ->type_name("EMAIL");
+    mint.callback([this, &flags = flags_of_last()] {
+      if (project_.empty() && !admin_key_)
+        throw ConfigError("admin mint-key: expected --admin or --project ID");
+      mint_key(flags.config(), project_, admin_.name, admin_.email);
+    });
+
+    CLI::App& budget = add(admin, "budget", "What a project may spend in a month");
+    budget.add_option("PROJECT", project_, "Id of the project")->required();
+    budget
+        .add_option("AMOUNT", amount_,
+                    "In the currency of the prices; none: no limit; default: as configured")
+        ->required();
+    budget.callback([this, &flags = flags_of_last()] { set_budget(flags.config(), project_, amount_); });
+
+    CLI::App& certificates = *admin.add_subcommand("certificates", "Client certificates");
+    certificates.require_subcommand(1);
+    add(certificates, "deactivate-all", "Demand none any more: the way back in for whoever is locked out")
+        .callback([&flags = flags_of_last()] { deactivate_certificates(flags.config()); });
+  }
+
+  void add_email(CLI::App& command) {
+    command.add_option("EMAIL", admin_.email, "Email address of the person")->required();
+  }
+  CLI::Option& add_person_name(CLI::App& command) {
+    return *command.add_option("--name", admin_.name, "What the person is called")->type_name("TEXT");
+  }
+  void add_password(CLI::App& command) {
+    CLI::Option* from_input = command.add_flag("--password-stdin", password_stdin_,
+                                               "Take the first line of standard input as the password");
+    command.add_flag("--link", password_link_, "Print a one-time link instead of asking for a password")
+        ->excludes(from_input);
+  }
+  AdminRequest admin_request() const {
+    AdminRequest request = admin_;
+    if (password_stdin_) request.password = PasswordSource::standard_input;
+    if (password_link_) request.password = PasswordSource::link;
+    return request;
+  }
+
   void add_name(CLI::App& command) { command.add_option("NAME", name_, "Name of the model")->required(); }
 
   CLI::App root_;
@@ -279,6 +377,12 @@ class CommandLine {
   PullRequest pull_;
   CopyRequest copy_;
   std::string target_;
+  AdminRequest admin_;
+  std::string project_;
+  std::string amount_;
+  bool admin_key_ = false;
+  bool password_stdin_ = false;
+  bool password_link_ = false;
   bool welcome_ = false;
   bool markdown_ = false;
   bool remove_ = false;

@@ -73,6 +73,10 @@ struct Config {
     bool enabled = true;
   } auth;
 
+  struct Login {
+    std::chrono::milliseconds session_lifetime{12 * 3'600'000LL};
+  } login;
+
   struct Invites {
     std::chrono::milliseconds lifetime{7 * 86'400'000LL};
   } invites;
@@ -80,6 +84,13 @@ struct Config {
   struct Usage {
     bool enabled = true;
   } usage;
+
+  struct Smtp {
+    std::string url;  // empty = nothing is sent
+    std::string user;
+    std::string password;  // secret
+    std::string from;
+  } smtp;
 
   struct Log {
     log::Level level = log::Level::info;

@@ -10,6 +10,7 @@
 #include "app/config_load.hpp"
 #include "app/quantities.hpp"
 #include "db/postgres.hpp"
+#include "net/mail.hpp"
 #include "net/redis_client.hpp"
 
 namespace hearth::app {
@@ -56,6 +57,7 @@ class Checker {
       fail("limits.redis_url",
            "expected redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix://[USER:PASSWORD@]/PATH[?db=DB]");
     }
+    check_smtp();
     for (const auto& [name, model] : config_.models)
       check_model(model_table_name(name), model);
     check_aliases();
@@ -87,6 +89,19 @@ class Checker {
       fail("server.cors_origins",
            fmt::format("expected origins such as \"https://app.example.com\", or \"*\", not \"{}\"", origin));
     }
+  }
+
+  void check_smtp() const {
+    const Config::Smtp& smtp = config_.smtp;
+    if (smtp.url.empty()) return;
+    const auto url = boost::urls::parse_uri(smtp.url);
+    if (!url || (url->scheme() != "smtp" && url->scheme() != "smtps") || url->host().empty() ||
+        url->has_userinfo()) {
+      fail("smtp.url", fmt::format("expected smtp://HOST:PORT or smtps://HOST:PORT, not \"{}\"", smtp.url));
+    }
+    if (!net::is_mail_address(net::mail_address_of(smtp.from)))
+      fail("smtp.from", "smtp.url needs a mail address here");
+    if (!smtp.password.empty() && smtp.user.empty()) fail("smtp.user", "smtp.password needs it");
   }
 
   void check_model(const std::string& table, const ModelConfig& model) const {

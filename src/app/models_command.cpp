@@ -11,6 +11,7 @@
 #include "app/model_registry.hpp"
 #include "app/quantities.hpp"
 #include "app/settings.hpp"
+#include "app/table.hpp"
 #include "base/text.hpp"
 #include "engine/gguf_info.hpp"
 
@@ -73,20 +74,6 @@ std::string capabilities_of(const engine::Model& model) {
 std::string place_of(const engine::Model& model) {
   if (const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend)) return llama->file;
   return fmt::format("{}", fmt::join(std::get<engine::UpstreamSpec>(model.backend).base_urls, " "));
-}
-
-void print_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], text::count_code_points(row[i]));
-  }
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i + 1 < row.size(); ++i)
-      line += row[i] + std::string(widths[i] - text::count_code_points(row[i]) + 2, ' ');
-    fmt::print("{}{}\n", line, row.back());
-  }
 }
 
 void print_fact(std::string_view name, std::string_view value) {

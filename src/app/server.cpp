@@ -18,6 +18,7 @@
 #include "async/scope.hpp"
 #include "base/log.hpp"
 #include "domain/limits/redis_ledger.hpp"
+#include "domain/mail_notifier.hpp"
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
 #include "net/redis_client.hpp"
@@ -80,6 +81,14 @@ std::unique_ptr<domain::LimitLedger> shared_ledger(const Config& config, net::Re
   return std::make_unique<domain::RedisLedger>(*redis, config.limits.reservation_time);
 }
 
+std::unique_ptr<domain::InviteNotifier> make_notifier(const Config& config, async::BlockingPool& blocking,
+                                                      IdSource& ids) {
+  if (config.smtp.url.empty()) return std::make_unique<domain::SilentInviteNotifier>();
+  const net::MailServer server{
+      .url = config.smtp.url, .user = config.smtp.user, .password = config.smtp.password};
+  return std::make_unique<domain::MailNotifier>(blocking, ids, server, config.smtp.from);
+}
+
 // Owns everything that a running server consists of, in the order in which it is made.
 class RunningServer {
  public:
@@ -93,8 +102,12 @@ class RunningServer {
         access_epoch_(*database_),
         keys_(*database_, access_epoch_, clock_, ids_),
         administration_(*database_, keys_, clock_, ids_),
-        invitations_(administration_.invites, invite_notifier_,
+        invite_notifier_(make_notifier(config, blocking_, ids_)),
+        invitations_(administration_.invites, *invite_notifier_,
                      std::chrono::duration_cast<std::chrono::seconds>(config.invites.lifetime)),
+        logins_(*database_, administration_.users, blocking_, clock_, ids_,
+                std::chrono::duration_cast<std::chrono::seconds>(config.login.session_lifetime)),
+        personal_keys_(*database_, clock_, ids_),
         chat_completions_(*database_),
         audit_logs_(*database_),
         registered_models_(*database_),
@@ -111,20 +124,22 @@ class RunningServer {
         rate_limits_(*database_, access_epoch_, clock_, ids_),
         redis_(limits_redis(config, runtime_.executor(0))),
         rate_limiter_(rate_limits_, clock_, limiter_settings(config), shared_ledger(config, redis_.get())),
-        services_{clock_,        ids_,
-                  keys_,         administration_,
-                  invitations_,  chat_completions_,
-                  audit_logs_,   models_,
-                  engines_,      inference_,
-                  certificates_, client_certificates_,
-                  usage_,        usage_recorder_,
-                  spend_limits_, rate_limits_,
-                  rate_limiter_, {config.costs.currency, config.costs.batch_discount.value_or(0)}},
+        services_{clock_,         ids_,
+                  keys_,          administration_,
+                  invitations_,   logins_,
+                  personal_keys_, chat_completions_,
+                  audit_logs_,    models_,
+                  engines_,       inference_,
+                  certificates_,  client_certificates_,
+                  usage_,         usage_recorder_,
+                  spend_limits_,  rate_limits_,
+                  rate_limiter_,  {config.costs.currency, config.costs.batch_discount.value_or(0)}},
         pipeline_(services_,
                   {.cors_origins = config.server.cors_origins,
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
                    .request_time = config.server.request_timeout,
-                   .counts_usage = config.usage.enabled},
+                   .counts_usage = config.usage.enabled,
+                   .public_url = config.server.public_url},
                   metrics_, process_),
         server_(runtime_, pipeline_, config.server.limits),
         scope_(runtime_.executor(0)) {
@@ -228,8 +243,10 @@ class RunningServer {
   store::AccessEpoch access_epoch_;
   store::Keys keys_;
   store::Administration administration_;
-  domain::SilentInviteNotifier invite_notifier_;
+  std::unique_ptr<domain::InviteNotifier> invite_notifier_;
   domain::Invitations invitations_;
+  domain::Logins logins_;
+  store::PersonalKeys personal_keys_;
   store::ChatCompletions chat_completions_;
   store::AuditLogs audit_logs_;
   store::Models registered_models_;

@@ -52,6 +52,8 @@ constexpr SettingOf<Config> server_settings[] = {
 
     {{"auth.enabled", Form::boolean, "Ask every request for a key. Without it all callers share the default project."}, AT(auth.enabled)},
 
+    {{"login.session_lifetime", Form::duration, "From a login in the browser to the end of its session.", {60'000, 365 * day}}, AT(login.session_lifetime)},
+
     {{"invites.lifetime", Form::duration, "From an invite to the end of its link.", {60'000, 365 * day}}, AT(invites.lifetime)},
     {{"limits.enabled", Form::boolean, "Hold projects to their limits. Without it the limits below and those that the API sets are kept, and do nothing."}, AT(limits.enabled)},
     {{"limits.requests_per_minute", Form::integer, "Requests of a project to one model, where the project has no limit of its own. 0: no limit, as of those below.", limit_value}, AT(limits.requests_per_minute)},
@@ -65,6 +67,10 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"limits.redis_failure", Form::choice, "While Redis does not answer: let all requests through, refuse them (503), or count in each process.", {}, ledger_failure_names}, AT(limits.redis_failure)},
 
     {{"usage.enabled", Form::boolean, "Count what requests use. Without it usage and costs stay as they are, and budgets are not enforced."}, AT(usage.enabled)},
+    {{"smtp.url", Form::text, "Mail server that invitations are sent through: \"smtp://host:587\" or \"smtps://host:465\". Empty: none; hearth admin invite-link prints the links."}, AT(smtp.url)},
+    {{"smtp.user", Form::text, "Name to log in with at the mail server; it must speak TLS then. Empty: no login."}, AT(smtp.user)},
+    {{"smtp.password", Form::secret, "Password for the mail server."}, AT(smtp.password)},
+    {{"smtp.from", Form::text, "Sender of the mails: \"hearth@example.org\" or \"Hearth <hearth@example.org>\"."}, AT(smtp.from)},
 
     {{"log.level", Form::choice, "The least important lines to write.", {}, level_names}, AT(log.level)},
     {{"log.format", Form::choice, "Lines for people or for machines.", {}, format_names}, AT(log.format)},

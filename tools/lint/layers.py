@@ -20,6 +20,8 @@ FOREIGN = {
     "CLI/": r"src/app/.+",
     "sqlite3.h": r"src/db/.+|bench/.+",
     "libpq-fe.h": r"src/db/.+|bench/.+",
+    "argon2.h": r"src/domain/.+",
+    "curl/": r"src/net/.+",
     "openssl/": r"src/(base|net|store)/.+",
 }
 
