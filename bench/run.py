@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benches and prints their tables: `./dev bench`.
 
-    run.py [--quick] [NAME...]      gateway overhead engine streams startup usage store validator; all without a name
+    run.py [--quick] [NAME...]      gateway overhead engine streams startup usage store audit validator; all without a name
 
 Needs the release build with its bench programs, nginx, wrk and node. The tables also go to build/bench.md. Exit status:
 0 all targets met, 1 a target was missed or a bench failed, 2 wrong use.
@@ -25,6 +25,7 @@ import usage_bench
 BENCHES = {
     "validator": micro.run_validator,
     "store": micro.run_store,
+    "audit": micro.run_audit,
     "startup": startup.run,
     "usage": usage_bench.run,
     "gateway": gateway.run,

@@ -130,7 +130,9 @@ Task<bool> Sessions::complete_reset(std::string token, std::string password_hash
     const std::string hash = text::sha256_hex(token);
     const auto user = find_reset_in(connection, hash, now);
     if (!user) return false;
-    connection.execute("UPDATE one_time_links SET used_at = $1 WHERE token_hash = $2", {now, hash});
+    const auto used = connection.execute(
+        "UPDATE one_time_links SET used_at = $1 WHERE token_hash = $2 AND used_at IS NULL", {now, hash});
+    if (used != 1) return false;  // another server was faster
     change_password_in(connection, clock_, ids_, session_actor(*user, address, user_agent), user->id,
                        password_hash);
     return true;
