@@ -347,7 +347,7 @@ Result PostgresSession::collect(Batch& batch) {
       if (is_control) {
         if (state_ == State::open) state_ = State::failed;
         // No caller wrote it, so none is at fault.
-        if (failure->kind() != ErrorKind::busy) failure.emplace(ErrorKind::unavailable, failure->what());
+        if (failure->kind() != ErrorKind::busy) failure = Error(ErrorKind::unavailable, failure->what());
       }
     } else {
       if (batch.prepares && position == batch.controls) batch.prepared = true;
