@@ -69,6 +69,7 @@ struct Pipeline::Exchange {
   std::vector<std::string> ignored;  // members of the body that are accepted without effect
   contract::Used used;
   std::int64_t prompt_tokens = 0;  // estimated
+  bool accounted = false;          // see account()
   RequestLimits limits;
   std::string allow;           // for 405
   int status = 0;              // of the reply's header; 0 until it is sent
@@ -104,10 +105,8 @@ Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
       broken = std::current_exception();
     }
   }
-  exchange.limits.settle(exchange.used);
+  account(exchange);
   const auto took = services_.clock.steady_now() - exchange.started;
-  metrics_.used(exchange.used);
-  record_usage(exchange);
   metrics_.finished(exchange.operation, exchange.status ? exchange.status : 499, took);
   const std::string_view operation = exchange.operation ? exchange.operation->name : "none";
   const std::string_view project = exchange.principal && exchange.principal->project
@@ -266,6 +265,14 @@ Task<void> Pipeline::check_budget(Exchange& exchange, const contract::Call& call
   }
 }
 
+void Pipeline::account(Exchange& exchange) {
+  if (exchange.accounted) return;
+  exchange.accounted = true;
+  exchange.limits.settle(exchange.used);
+  metrics_.used(exchange.used);
+  record_usage(exchange);
+}
+
 void Pipeline::record_usage(const Exchange& exchange) {
   if (!settings_.counts_usage || !exchange.operation || !exchange.principal) return;
   const Ending ending{.client_left = exchange.outcome == "client_gone",
@@ -370,6 +377,7 @@ Task<void> Pipeline::send_reply(Exchange& exchange, contract::Reply reply) {
   for (auto& [name, value] : reply.headers)
     head.headers.add(std::move(name), std::move(value));
   exchange.status = reply.status;
+  account(exchange);
   co_await exchange.response.send(std::move(head), std::move(body));
 }
 
@@ -422,6 +430,7 @@ Task<void> Pipeline::send_events(Exchange& exchange, net::ResponseHead head,
     sink.append("", "[DONE]");
   }
   exchange.limits.settle(exchange.used);
+  account(exchange);
   co_await exchange.response.end(sink.take_rest());
 }
 

@@ -76,7 +76,9 @@ class Pipeline final : public net::RequestHandler {
   // ApiError 429 where the project's budget is spent. What the request may take is estimated here, for
   // record_usage().
   Task<void> check_budget(Exchange& exchange, const contract::Call& call);
-  // When the request has ended, however it ended.
+  // What the request used, to the limits, the metrics and the usage: once, before the last byte of a reply,
+  // so that who has it sees it counted, or when the request has ended in another way.
+  void account(Exchange& exchange);
   void record_usage(const Exchange& exchange);
   Task<std::string> read_body(Exchange& exchange, async::Semaphore::Permit& memory);
   Task<void> send_reply(Exchange& exchange, contract::Reply reply);

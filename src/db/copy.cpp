@@ -1,7 +1,9 @@
 #include "db/copy.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -168,7 +170,9 @@ class TableWriter {
   std::size_t bytes_ = 0;
 };
 
-// Every cell with its kind and its length, so that no two different rows have the same bytes.
+// A sum over rows that does not depend on their order, since engines may order the same texts differently:
+// the SHA-256 of each row, added up modulo 2^256. A row is every cell with its kind and its length, so that
+// no two different rows have the same bytes.
 class RowDigest {
  public:
   void add(const Cells& row) {
@@ -185,15 +189,36 @@ class RowDigest {
       }
       void operator()(const std::string& content) const { put("t", content); }
     };
+    text::Sha256 digest;
     for (const Value& value : row)
-      std::visit(Write{digest_}, value);
+      std::visit(Write{digest}, value);
+    add_up(digest.finish_hex());
     ++rows_;
   }
   std::int64_t rows() const { return rows_; }
-  std::string finish() { return digest_.finish_hex(); }
+  std::string finish() const {
+    std::string hex;
+    for (const std::uint32_t word : sum_)
+      hex += fmt::format("{:08x}", word);
+    return hex;
+  }
 
  private:
-  text::Sha256 digest_;
+  static constexpr std::size_t digits = 8;  // hexadecimal ones of a word
+
+  void add_up(std::string_view hex) {
+    std::uint64_t carry = 0;
+    for (std::size_t i = sum_.size(); i-- > 0;) {
+      std::uint32_t word = 0;
+      const std::string_view part = hex.substr(i * digits, digits);
+      std::from_chars(part.begin(), part.end(), word, 16);
+      carry += std::uint64_t{sum_[i]} + word;
+      sum_[i] = static_cast<std::uint32_t>(carry);
+      carry >>= 32;
+    }
+  }
+
+  std::array<std::uint32_t, 8> sum_{};  // the most significant word first
   std::int64_t rows_ = 0;
 };
 

@@ -17,7 +17,7 @@ namespace hearth::db {
 struct CopiedTable {
   std::string name;
   std::int64_t rows;
-  std::string sha256;  // of all rows in the order of their keys
+  std::string sha256;  // of all rows, whatever their order
 };
 
 // Those that `tables` refer to come before them. Throws Error(statement) for a circle, a table that refers to

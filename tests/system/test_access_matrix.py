@@ -47,7 +47,6 @@ class AccessMatrix(unittest.TestCase):
         cls.by_name = {operation.name: operation for operation in cls.operations}
         cls.admin, cls.key = cls.server.keys["admin_key"], cls.server.keys["api_key"]
         cls.home, cls.other = cls.server.keys["project_id"], cls.make_project("Other")
-        cls.other_key = cls.make_account(cls.other)["api_key"]["value"]
         cls.make_people()
         cls.make_dead_keys()
 
@@ -86,14 +85,25 @@ class AccessMatrix(unittest.TestCase):
         return re.search(r"sk-\S+", cls.command("mint-key", *arguments))[0]
 
     @classmethod
+    def make_person(cls, name, project_role):
+        """(user id, admin key, key of the home project) of a reader of the organization. Admin keys are made by owners: the person was
+        one, and its rights have shrunk since."""
+        email = f"{name}@example.com"
+        cls.command("add-user", email, "--role", "owner", "--project", f"{cls.home}:{project_role}")
+        keys = [cls.mint(*where, "--name", name, "--user", email) for where in (("--admin",), ("--project", cls.home))]
+        user = next(user["id"] for user in cls.administer("GET", "users?limit=100")["data"] if user["email"] == email)
+        for key, path in zip(keys, ("/v1/organization/users", "/v1/models")):
+            assert cls.ask(key, "GET", path).status == 200, path
+        cls.administer("POST", f"users/{user}", {"role": "reader"})
+        return user, *keys
+
+    @classmethod
     def make_people(cls):
         """A reader of the organization who is a member of the home project and nowhere else; an owner of that project alone."""
-        cls.command("add-user", "reader@example.com", "--role", "reader", "--project", f"{cls.home}:member")
-        cls.command("add-user", "lead@example.com", "--role", "reader", "--project", f"{cls.home}:owner")
-        cls.readers_admin_key = cls.mint("--admin", "--name", "reader", "--user", "reader@example.com")
-        cls.readers_key = cls.mint("--project", cls.home, "--name", "reader", "--user", "reader@example.com")
-        cls.leads_admin_key = cls.mint("--admin", "--name", "lead", "--user", "lead@example.com")
-        cls.leads_key = cls.mint("--project", cls.home, "--name", "lead", "--user", "lead@example.com")
+        cls.command("add-user", "boss@example.com", "--role", "owner")       # the last owner cannot be demoted
+        cls.other_key = cls.mint("--project", cls.other, "--name", "boss", "--user", "boss@example.com")
+        _, cls.readers_admin_key, cls.readers_key = cls.make_person("reader", "member")
+        _, cls.leads_admin_key, cls.leads_key = cls.make_person("lead", "owner")
 
     @classmethod
     def make_dead_keys(cls):
@@ -102,19 +112,15 @@ class AccessMatrix(unittest.TestCase):
         gone = cls.make_project("Gone")
         archived = cls.make_account(gone)["api_key"]["value"]
         admin = cls.administer("POST", "admin_api_keys", {"name": "revoked"})
-        cls.command("add-user", "left@example.com", "--role", "reader", "--project", f"{cls.home}:member")
-        left, lefts_admin = (cls.mint(*where, "--name", "left", "--user", "left@example.com") for where in (("--project", cls.home), ("--admin",)))
-        user = next(user for user in cls.administer("GET", "users?limit=100")["data"] if user["email"] == "left@example.com")
-        cls.command("add-user", "moved@example.com", "--role", "reader", "--project", f"{cls.home}:member")
-        moved = cls.mint("--project", cls.home, "--name", "moved", "--user", "moved@example.com")
-        mover = next(user for user in cls.administer("GET", "users?limit=100")["data"] if user["email"] == "moved@example.com")
+        user, lefts_admin, left = cls.make_person("left", "member")
+        mover, _, moved = cls.make_person("moved", "member")
         for secret in (revoked["api_key"]["value"], archived, left, moved):
             assert cls.ask(secret, "GET", "/v1/models").status == 200
         cls.administer("DELETE", f"projects/{cls.home}/service_accounts/{revoked['id']}")
         cls.administer("POST", f"projects/{gone}/archive")
         cls.administer("DELETE", f"admin_api_keys/{admin['id']}")
-        cls.administer("DELETE", f"users/{user['id']}")
-        cls.administer("DELETE", f"projects/{cls.home}/users/{mover['id']}")
+        cls.administer("DELETE", f"users/{user}")
+        cls.administer("DELETE", f"projects/{cls.home}/users/{mover}")
         cls.dead_keys = {"revoked key": revoked["api_key"]["value"], "key of an archived project": archived, "revoked admin key": admin["value"],
                          "key of a user who was deleted": left, "admin key of a user who was deleted": lefts_admin,
                          "key of a user who left the project": moved, "unknown key": "sk-proj-" + "x" * 48,

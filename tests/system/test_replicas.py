@@ -43,12 +43,12 @@ class Replicas(unittest.TestCase):
     def test_a_key_revoked_on_one_is_refused_by_the_other_within_a_second(self):
         here, there = self.servers
         for _ in range(3):
-            _, secret, key = tenants.add_project(here)
+            project, secret, account = tenants.add_project(here)
             headers = {"authorization": f"Bearer {secret}"}
             for server in self.servers:
                 for _ in range(3):
                     self.assertEqual(server.get("/v1/models", headers=headers).status, 200)
-            tenants.revoke(here, key)
+            tenants.remove_service_account(here, project, account)
             revoked = time.monotonic()
             for server in (there, here):
                 eventually(lambda at=server: at.get("/v1/models", headers=headers).status == 401, 1.0, "the refusal")
