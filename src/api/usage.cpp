@@ -111,19 +111,28 @@ json::value render_dimension(UsageDimension dimension, const std::optional<std::
   return json::value(*value);
 }
 
-// `memory` is the document's: a reply may hold many thousands of results.
-json::object render_row(const Report& report, const store::UsageCounts& counts,
-                        const store::UsageGroup& group, const boost::json::storage_ptr& memory) {
-  json::object out(memory);
+// The result of a group, with nothing counted yet: its counts come second, in the order of the report.
+json::object render_group(const Report& report, const store::UsageGroup& group) {
+  json::object out;
   out.reserve(1 + report.counts.size() + report.dimensions.size());
   out.emplace(field::object, report.object);
   for (const Member& member : report.counts)
-    out.emplace(member.name, counts.*member.count);
+    out.emplace(member.name, 0);
   for (UsageDimension dimension : report.dimensions) {
     out.emplace(store::name_of(dimension),
                 render_dimension(dimension, group[static_cast<std::size_t>(dimension)]));
   }
   return out;
+}
+
+// A reply may hold many thousands of results: each is a copy of its group's, which is quicker than to name
+// every member again.
+void append_row(const Report& report, const json::object& group, const store::UsageCounts& counts,
+                json::array& bucket) {
+  json::object& out = bucket.emplace_back(json::object(group, bucket.storage())).get_object();
+  auto place = out.begin() + 1;
+  for (const Member& member : report.counts)
+    (place++)->value() = counts.*member.count;
 }
 
 Task<contract::Reply> answer(Services& services, const contract::Call& call, const Report& report) {
@@ -135,11 +144,13 @@ Task<contract::Reply> answer(Services& services, const contract::Call& call, con
                                                    .end = page.end,
                                                    .filters = read_filters(call.query),
                                                    .group_by = read_groups(call.query, report)});
+  std::vector<json::object> groups;
+  groups.reserve(sums.groups.size());
+  for (const store::UsageGroup& group : sums.groups)
+    groups.push_back(render_group(report, group));
   auto results = empty_results(page);
-  for (const store::UsageRow& row : sums.rows) {
-    json::array& bucket = results[page.index_of(row.bucket)];
-    bucket.emplace_back(render_row(report, row.counts, sums.groups[row.group], bucket.storage()));
-  }
+  for (const store::UsageRow& row : sums.rows)
+    append_row(report, groups[row.group], row.counts, results[page.index_of(row.bucket)]);
   co_return contract::Reply::of(render_buckets(page, std::move(results)));
 }
 
