@@ -11,13 +11,14 @@ from . import postgres
 
 
 class _Postgres:
-    """What _database() yields on PostgreSQL: collects statements, which then run in one transaction."""
+    """What _database() yields on PostgreSQL: collects statements, which then run in one transaction. It writes only."""
 
     def __init__(self):
         self.statements = []
 
     def execute(self, sql, values=()):
-        literals = (str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'" for value in values)
+        literals = ("NULL" if value is None else str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+                    for value in values)
         self.statements.append("".join(part + next(literals, "") for part in sql.split("?")))
 
 
