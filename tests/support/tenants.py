@@ -11,15 +11,28 @@ from . import postgres
 
 
 class _Postgres:
-    """What _database() yields on PostgreSQL: collects statements, which then run in one transaction. It writes only."""
+    """What _database() yields on PostgreSQL: collects changes, which then run in one transaction; questions are asked at once."""
 
-    def __init__(self):
-        self.statements = []
+    def __init__(self, url):
+        self.url, self.statements, self.rows = url, [], []
 
     def execute(self, sql, values=()):
-        literals = ("NULL" if value is None else str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
-                    for value in values)
-        self.statements.append("".join(part + next(literals, "") for part in sql.split("?")))
+        literals = iter([self._literal(value) for value in values])
+        text = "".join(part + next(literals, "") for part in sql.split("?"))
+        if text.startswith("SELECT"):
+            self.rows = [tuple(line.split("\t")) for line in postgres.run_sql(self.url, text).splitlines()]
+        else:
+            self.statements.append(text)
+        return self
+
+    def fetchall(self):
+        return self.rows
+
+    @staticmethod
+    def _literal(value):
+        if value is None:
+            return "NULL"
+        return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
 class Refused(Exception):
@@ -29,8 +42,10 @@ class Refused(Exception):
 @contextlib.contextmanager
 def _database(server):
     if server.database_url:
-        database = _Postgres()
+        database = _Postgres(server.database_url)
         yield database
+        if not database.statements:
+            return
         text = ";".join(["BEGIN", *database.statements, "SELECT pg_notify('hearth_changed', 'tests')", "COMMIT"])
         postgres.run_sql(server.database_url, text)
         return
@@ -41,6 +56,12 @@ def _database(server):
             yield connection
     finally:
         connection.close()
+
+
+def change(server, statement, values=()):
+    """What no operation can bring about, such as the time having passed."""
+    with _database(server) as database:
+        database.execute(statement, values)
 
 
 def admin_headers(server):
@@ -77,10 +98,9 @@ def add_ephemeral_key(server, project, seconds):
     """A key with an end, as the operations of the realtime API will make them."""
     key, secret, now = f"key_{secrets.token_hex(8)}", f"ek_{secrets.token_hex(24)}", int(time.time())
     with _database(server) as database:
-        (account,) = database.execute("SELECT id FROM service_accounts WHERE project_id = ?", (project,)).fetchone()
         database.execute("INSERT INTO api_keys (id, organization_id, project_id, kind, name, hash, redacted_value, owner, created_at, expires_at) "
-                         "VALUES (?, ?, ?, 'ephemeral', 'Realtime', ?, 'ek_...', ?, ?, ?)",
-                         (key, server.keys["organization_id"], project, hashlib.sha256(secret.encode()).hexdigest(), account, now, now + seconds))
+                         "SELECT ?, ?, ?, 'ephemeral', 'Realtime', ?, 'ek_...', MIN(id), ?, ? FROM service_accounts WHERE project_id = ?",
+                         (key, server.keys["organization_id"], project, hashlib.sha256(secret.encode()).hexdigest(), now, now + seconds, project))
     return secret
 
 

@@ -4,6 +4,7 @@ The operations come from the server's own /openapi.json, so a new one is walked 
 works on an object (a parameter in its path) needs a row in OBJECTS, or this test fails and says so.
 """
 import json
+import os
 import re
 import subprocess
 import unittest
@@ -35,11 +36,13 @@ class Operation:
 
 
 class AccessMatrix(unittest.TestCase):
+    database = "sqlite"
+
     @classmethod
     def setUpClass(cls):
         cls.upstream = CannedUpstream()
         cls.addClassCleanup(cls.upstream.close)
-        cls.server = Hearth(models=upstream_model("up", [cls.upstream.base_url]), engine=False).start()
+        cls.server = Hearth(models=upstream_model("up", [cls.upstream.base_url]), engine=False, database=cls.database).start()
         cls.addClassCleanup(cls.server.__exit__, None)
         document = cls.server.get("/openapi.json").json()
         cls.operations = [Operation(method, path, entry) for path, methods in document["paths"].items()
@@ -76,7 +79,8 @@ class AccessMatrix(unittest.TestCase):
     @classmethod
     def command(cls, *arguments):
         done = subprocess.run([paths.BINARY, "admin", *map(str, arguments), "--config", cls.server.config_path, "--data", cls.server.data],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=60,
+                              env=dict(os.environ) | ({"HEARTH_DATABASE_URL": cls.server.database_url} if cls.server.database_url else {}))
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -281,6 +285,10 @@ class AccessMatrix(unittest.TestCase):
                     name = re.search(r"#/components/schemas/(\w+)", schema)
                     return set(document["components"]["schemas"][name[1]].get("properties", {})) if name else set()
         return set()
+
+
+class AccessMatrixOnPostgres(AccessMatrix):
+    database = "postgres"
 
 
 if __name__ == "__main__":

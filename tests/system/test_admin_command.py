@@ -13,9 +13,11 @@ PASSWORD = "correct horse battery"
 
 
 class AdminCommand(unittest.TestCase):
+    database = "sqlite"
+
     @classmethod
     def setUpClass(cls):
-        cls.server = Hearth(engine=False, models=upstream_model("up", ["http://127.0.0.1:9/v1"])).start(wait="alive")
+        cls.server = Hearth(engine=False, models=upstream_model("up", ["http://127.0.0.1:9/v1"]), database=cls.database).start(wait="alive")
 
     @classmethod
     def tearDownClass(cls):
@@ -24,6 +26,8 @@ class AdminCommand(unittest.TestCase):
 
     def admin(self, *arguments, status=0, given="", data=None):
         variables = {key: value for key, value in os.environ.items() if not key.startswith("HEARTH_")}
+        if self.server.database_url and not data:
+            variables["HEARTH_DATABASE_URL"] = self.server.database_url
         command = [paths.BINARY, "admin", *arguments, "--data", data or self.server.data, "--set", f"server.listen={self.server.listen}"]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=variables, timeout=60, input=given)
         self.assertIsNone(SANITIZER_REPORT.search(done.stderr), done.stderr)

@@ -1,11 +1,11 @@
 """People: invitations by mail, the pages where they log in and make keys, and who is kept out."""
 import re
 import secrets
-import sqlite3
 import time
 import unittest
 
 from support.browser import Browser
+from support import tenants
 from support.hearth import Hearth, eventually, upstream_model
 from support.raw_http import request
 from support.smtp_sink import SmtpSink
@@ -14,11 +14,13 @@ PASSWORD = "correct horse battery"
 
 
 class Pages(unittest.TestCase):
+    database = "sqlite"
+
     @classmethod
     def setUpClass(cls):
         cls.sink = SmtpSink()
         cls.server = Hearth(engine=False, models=upstream_model("up", ["http://127.0.0.1:9/v1"]),
-                            settings={"smtp.url": cls.sink.url, "smtp.from": "Hearth <hearth@example.org>"})
+                            settings={"smtp.url": cls.sink.url, "smtp.from": "Hearth <hearth@example.org>"}, database=cls.database)
         cls.server.start(wait="alive")
 
     @classmethod
@@ -55,11 +57,8 @@ class Pages(unittest.TestCase):
     def events(self, query):
         return self.admin("GET", f"/audit_logs?{query}").json()["data"]
 
-    def database(self, statement, *values):
-        connection = sqlite3.connect(self.server.data / "hearth.db", timeout=10)
-        with connection:
-            connection.execute(statement, values)
-        connection.close()
+    def change(self, statement, *values):
+        tenants.change(self.server, statement, values)
 
     # ---- invitations
 
@@ -97,7 +96,7 @@ class Pages(unittest.TestCase):
         self.assertEqual(Browser(self.server.target).get(link).status, 404)
         self.assertEqual(Browser(self.server.target).submit("/invites/accept", fields).status, 404)
         email, link = self.invite()
-        self.database("UPDATE one_time_links SET expires_at = ? WHERE subject IN (SELECT id FROM invites WHERE email = ?)",
+        self.change("UPDATE one_time_links SET expires_at = ? WHERE subject IN (SELECT id FROM invites WHERE email = ?)",
                       int(time.time()) - 1, email)
         self.assertEqual(Browser(self.server.target).get(link).status, 404)
 
@@ -133,7 +132,7 @@ class Pages(unittest.TestCase):
 
     def test_a_session_ends_in_time(self):
         browser, _, email = self.join()
-        self.database("UPDATE sessions SET expires_at = ? WHERE user_id = (SELECT id FROM users WHERE email = ?)", int(time.time()) - 1, email)
+        self.change("UPDATE sessions SET expires_at = ? WHERE user_id = (SELECT id FROM users WHERE email = ?)", int(time.time()) - 1, email)
         self.assertIn("Log in", browser.get("/account").text)
 
     def test_a_removed_user_is_out(self):
@@ -230,6 +229,10 @@ class Pages(unittest.TestCase):
             refused = request(target, method, path, b"", form)
             self.assertEqual((refused.status, refused.header("allow")), (405, allow))
         self.assertEqual(request(target, "POST", "/login", b"", form).status, 401)
+
+
+class PagesOnPostgres(Pages):
+    database = "postgres"
 
 
 class Mail(unittest.TestCase):

@@ -7,9 +7,11 @@ from support.hearth import Hearth, upstream_model
 
 
 class People(unittest.TestCase):
+    database = "sqlite"
+
     @classmethod
     def setUpClass(cls):
-        cls.server = Hearth(models=upstream_model("up", ["http://127.0.0.1:9/v1"]), engine=False).start(wait="alive")
+        cls.server = Hearth(models=upstream_model("up", ["http://127.0.0.1:9/v1"]), engine=False, database=cls.database).start(wait="alive")
         cls.addClassCleanup(cls.server.__exit__, None)
         cls.owner = tenants.add_user(cls.server, "Owner@Example.org", "owner", "The owner")
 
@@ -135,6 +137,10 @@ class People(unittest.TestCase):
     def test_a_user_cannot_be_invited_again(self):
         tenants.add_user(self.server, "Here@Example.org")
         self.refused(self.admin("POST", "/invites", {"email": "here@example.org", "role": "reader"}), 400, "user_exists", "email")
+
+
+class PeopleOnPostgres(People):
+    database = "postgres"
 
 
 class Invites(unittest.TestCase):

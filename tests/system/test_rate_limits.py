@@ -169,9 +169,9 @@ class RateLimits(unittest.TestCase):
                 self.assertEqual((reply.status, reply.header("x-ratelimit-limit-requests")), (200, None))
 
 
-@unittest.skipUnless(RedisServer.available(), "redis-server is not installed")
-class SharedLimits(unittest.TestCase):
-    """Two processes on one data directory, and one Redis."""
+class SharedByTwo:
+    """Two processes on one database, and one Redis."""
+    database = "sqlite"
 
     def start(self, failure, url="url", password=None):
         upstream = CannedUpstream()
@@ -180,9 +180,10 @@ class SharedLimits(unittest.TestCase):
         self.addCleanup(redis.__exit__)
         settings = {"limits.redis_url": getattr(redis, url), "limits.redis_failure": failure}
         models = upstream_model("up", [upstream.base_url])
-        one = Hearth(models=models, engine=False, settings=settings).start()
+        one = Hearth(models=models, engine=False, settings=settings, database=self.database).start()
         self.addCleanup(one.__exit__, None)
-        other = Hearth(models=models, engine=False, settings=settings, data=one.data).start()
+        where = {"database": one.database_url} if one.database_url else {"data": one.data}
+        other = Hearth(models=models, engine=False, settings=settings, **where).start()
         self.addCleanup(other.__exit__, None)
         other.keys = one.keys
         return redis, one, other
@@ -201,6 +202,14 @@ class SharedLimits(unittest.TestCase):
         self.assertLess(took, 55)
         self.assertEqual((statuses.count(200), statuses.count(429)), (100, 400))
 
+
+@unittest.skipUnless(RedisServer.available(), "redis-server is not installed")
+class SharedLimitsOnPostgres(SharedByTwo, unittest.TestCase):
+    database = "postgres"
+
+
+@unittest.skipUnless(RedisServer.available(), "redis-server is not installed")
+class SharedLimits(SharedByTwo, unittest.TestCase):
     def test_while_redis_is_away_requests_are_refused(self):
         redis, one, other = self.start("refuse")
         _, headers = limited_project(one, max_requests_per_1_minute=100)
