@@ -134,3 +134,11 @@ class AdminCommand(unittest.TestCase):
 
     def test_the_first_keys_still_work(self):
         self.assertEqual(request(self.server.target, "GET", "/v1/models", headers={"authorization": f"Bearer {self.server.api_key}"}).status, 200)
+
+
+class AdminCommandOnPostgres(AdminCommand):
+    database = "postgres"
+
+
+if __name__ == "__main__":
+    unittest.main()
