@@ -132,6 +132,49 @@ def add_user_key(server, user, project=None, name="A user's key"):
     return secret, key
 
 
+def add_organization(server):
+    """A second organization in the same database, with one of everything that an organization has: {what: its id}, and the secret of
+    an admin key and of a project's key. No operation makes one yet."""
+    def identity(prefix):
+        return f"{prefix}{secrets.token_hex(8)}"
+    now, day = int(time.time()), int(time.time()) // 86_400 * 86_400
+    made = {"organization": identity("org-"), "project": identity("proj_"), "account": identity("svc_acct_"), "user": identity("user-"),
+            "invite": identity("invite-"), "certificate": identity("cert_"), "admin_key": identity("key_"), "key": identity("key_"),
+            "event": identity("audit_log-"), "admin_secret": f"sk-admin-{secrets.token_hex(24)}", "secret": f"sk-svcacct-{secrets.token_hex(24)}"}
+    organization, project, account, user = (made[name] for name in ("organization", "project", "account", "user"))
+    with _database(server) as database:
+        def insert(table, **row):
+            database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+        insert("organizations", id=organization, name="Elsewhere", created_at=now)
+        mine = {"organization_id": organization}
+        insert("projects", id=project, name="Theirs", status="active", is_default=1, created_at=now, sequence=1, **mine)
+        insert("service_accounts", id=account, project_id=project, name="Theirs", role="owner", administers=1, created_at=now, sequence=1, **mine)
+        insert("users", id=user, email="them@example.net", email_key="them@example.net", name="Them", role="owner", added_at=now, sequence=1, **mine)
+        insert("project_users", project_id=project, user_id=user, role="owner", added_at=now, sequence=1, **mine)
+        insert("invites", id=made["invite"], email="theirs@example.net", email_key="theirs@example.net", role="reader", invited_at=now,
+               expires_at=now + 86_400, sequence=1, **mine)
+        insert("invite_projects", invite_id=made["invite"], project_id=project, role="member")
+        insert("certificates", id=made["certificate"], name="Theirs", content="none", fingerprint="none", valid_at=now, expires_at=now + 86_400,
+               created_at=now, sequence=1, active=0, **mine)
+        for number, (kind, key, secret, place) in enumerate((("admin", made["admin_key"], made["admin_secret"], None),
+                                                             ("project", made["key"], made["secret"], project))):
+            insert("api_keys", id=key, project_id=place, kind=kind, name="Theirs", hash=hashlib.sha256(secret.encode()).hexdigest(),
+                   redacted_value="sk-...", owner_kind="service_account", owner=account, created_at=now, sequence=number, **mine)
+        insert("audit_logs", sequence=1, id=made["event"], effective_at=now, type="user.added", project_id=project, project_name="Theirs",
+               actor_type="api_key", actor_key_id=made["admin_key"], actor_owner_kind="service_account", actor_id=account, actor_email="",
+               ip_address="127.0.0.1", user_agent="", details=json.dumps({"id": user, "data": {"role": "owner"}}), **mine)
+        insert("audit_log_resources", resource_id=user, type="user.added", effective_at=now, sequence=1, **mine)
+        series = 900_001
+        insert("usage_series", id=series, scope=series, kind="completions", project_id=project, user_id="", api_key_id=made["key"], model="up",
+               batch="false", source="", size="", **mine)
+        for table, bucket in (("usage_days", day), ("usage_hours", now // 3600 * 3600), ("usage_minutes", now // 60 * 60)):
+            insert(table, scope=series, bucket=bucket, series=series, requests=7, input_tokens=7, input_cached_tokens=0, output_tokens=7,
+                   input_audio_tokens=0, output_audio_tokens=0, images=0, characters=0, seconds=0, sessions=0)
+        insert("cost_days", bucket=day, project_id=project, line_item="up, input", amount=10**9, **mine)
+        database.execute("UPDATE epochs SET value = value + 1")
+    return made
+
+
 def age_invite(server, invite, seconds):
     """As if it had been made that long ago."""
     with _database(server) as database:

@@ -7,9 +7,10 @@ import json
 import os
 import re
 import subprocess
+import time
 import unittest
 
-from support import paths, tenants
+from support import certificates, paths, tenants
 from support.hearth import Hearth, chat, upstream_model
 from support.upstream import CannedUpstream
 
@@ -24,6 +25,8 @@ class Operation:
         self.role = document.get("x-hearth-role", "member")
         self.parameters = re.findall(r"\{(\w+)\+?\}", path)
         self.group = document["tags"][0]
+        described = document["responses"]["default"]["description"]
+        self.errors = set(re.findall(r"\w+", described.partition("common codes: ")[2]))
 
     def __str__(self):
         return f"{self.name} ({self.method} {self.path})"
@@ -275,6 +278,166 @@ class AccessMatrix(unittest.TestCase):
                 key = self.admin if operation.scheme == "AdminKey" else self.key
                 reply = self.ask(key, operation.method, operation.target(project_id="proj_none"), body if operation.method == "POST" else None)
                 self.assertEqual(reply.status, 404, reply.body)
+
+    # ---- archived projects
+
+    def valid_body(self, operation, user_id, certificate_id):
+        """What the operation would carry out, were it let."""
+        if operation.method != "POST":
+            return None
+        bodies = {"modify_project": {"name": "Renamed"}, "create_project_user": {"user_id": user_id, "role": "member"},
+                  "create_project_service_account": {"name": "New"}, "modify_user": {"role": "owner"}, "modify_certificate": {"name": "Renamed"}}
+        if "certificate_ids" in self.members_of(operation):
+            return {"certificate_ids": [certificate_id]}
+        return bodies.get(operation.name) or self.BODIES.get(operation.name, {})
+
+    def make_closed_project(self):
+        """(ids, a user's key and its id) of a project that had one of everything before it was archived."""
+        project = self.make_project("Closed")
+        account = self.make_account(project)
+        number = len(self.administer("GET", "projects?limit=100&include_archived=true")["data"])
+        member, stranger = (tenants.add_user(self.server, f"{name}-{number}@example.org") for name in ("member", "stranger"))
+        self.administer("POST", f"projects/{project}/users", {"user_id": member, "role": "member"})
+        secret, key = tenants.add_user_key(self.server, member, project)
+        self.assertEqual(self.ask(secret, "GET", "/v1/models").status, 200)
+        text = certificates.authority(self.server.folder, f"closed-{number}").text
+        certificate = self.administer("POST", "certificates", {"name": "closed", "content": text})["id"]
+        self.administer("POST", f"projects/{project}/certificates/activate", {"certificate_ids": [certificate]})
+        self.administer("POST", f"projects/{project}/rate_limits/rl-up", {"max_requests_per_1_minute": 5})
+        self.administer("POST", f"projects/{project}/archive")
+        return {"project_id": project, "user_id": member, "service_account_id": account["id"], "key_id": account["api_key"]["id"],
+                "rate_limit_id": "rl-up", "certificate_id": certificate, "stranger": stranger}, secret, key
+
+    def test_an_archived_project_is_read_and_not_changed(self):
+        ids, secret, key = self.make_closed_project()
+        inside = [operation for operation in self.admin_operations() if "project_id" in operation.parameters and not operation.planned]
+        self.assertGreaterEqual(len(inside), 20)
+
+        def read():
+            seen = {}
+            for operation in (one for one in inside if one.method == "GET"):
+                with self.subTest(str(operation)):
+                    reply = self.ask(self.admin, "GET", operation.target(**ids))
+                    if "project_archived" in operation.errors:
+                        self.refused(reply, 400, "project_archived", operation)
+                    else:
+                        self.assertEqual(reply.status, 200, reply.body)
+                        seen[operation.name] = reply.body
+            return seen
+
+        before, changes = read(), 0
+        self.assertGreater(len(before), 5)
+        for operation in (one for one in inside if one.method != "GET"):
+            with self.subTest(str(operation)):
+                body = self.valid_body(operation, ids["stranger"] if operation.name == "create_project_user" else ids["user_id"],
+                                       ids["certificate_id"])
+                reply = self.ask(self.admin, operation.method, operation.target(**ids), body)
+                if operation.name == "archive_project":
+                    self.assertEqual(reply.body, before["retrieve_project"], "once more is no change")
+                elif operation.name == "delete_project_api_key":
+                    self.refused(reply, 400, "service_account_key", operation)
+                else:
+                    self.assertIn("project_archived", operation.errors, "the contract says what becomes of it")
+                    self.refused(reply, 400, "project_archived", operation)
+                    self.assertEqual(reply.error["param"], "project_id")
+                    changes += 1
+        self.assertGreater(changes, 8)
+        self.assertEqual(read(), before, "nothing has changed")
+        self.refused(self.ask(secret, "GET", "/v1/models"), 401, "invalid_api_key", "a member's key")
+        # What takes rights away is let through: a person's key is revoked for good.
+        path = f"/v1/organization/projects/{ids['project_id']}/api_keys/{key}"
+        self.assertEqual([self.ask(self.admin, method, path).status for method in ("DELETE", "GET")], [200, 404])
+
+    # ---- other organizations
+
+    def own_ids(self):
+        """What stands in paths, of the first organization."""
+        account = self.make_account(self.home)
+        invite = self.administer("POST", "invites", {"email": f"{account['id']}@example.org", "role": "reader"})
+        key = self.administer("POST", "admin_api_keys", {"name": "mine"})
+        text = certificates.authority(self.server.folder, account["id"]).text
+        certificate = self.administer("POST", "certificates", {"name": "mine", "content": text})
+        user = tenants.add_user(self.server, f"{account['id']}-mine@example.org")
+        self.administer("POST", f"projects/{self.home}/users", {"user_id": user, "role": "member"})
+        return {"project": self.home, "account": account["id"], "key": account["api_key"]["id"], "admin_key": key["id"], "user": user,
+                "invite": invite["id"], "certificate": certificate["id"]}
+
+    @staticmethod
+    def in_path(operation, ids):
+        return {"project_id": ids["project"], "service_account_id": ids["account"], "user_id": ids["user"], "invite_id": ids["invite"],
+                "certificate_id": ids["certificate"], "rate_limit_id": "rl-up",
+                "key_id": ids["admin_key" if "admin_api_key" in operation.name else "key"]}
+
+    def test_other_organizations_are_not_there(self):
+        """Both ways: what is of the other is not found, not listed, not changed; its own organization has it all the while."""
+        theirs, ours = tenants.add_organization(self.server), self.own_ids()
+        sides = ((self.admin, ours, theirs), (theirs["admin_secret"], theirs, ours))
+        walked = [operation for operation in self.admin_operations() if not operation.planned]
+        for key, own, other in sides:
+            reads = [operation for operation in walked if operation.method == "GET" and operation.parameters]
+            paths_of_own = {operation.name: operation.target(**self.in_path(operation, own)) for operation in reads}
+            seen = {name: self.ask(key, "GET", path).status for name, path in paths_of_own.items()}
+            self.assertEqual(set(seen.values()), {200}, seen)
+            self.walk_ids_of(walked, key, own, other)
+            self.walk_lists(walked, key, other)
+        for key, own, _ in sides:
+            for operation in (one for one in walked if one.method == "GET" and one.parameters):
+                with self.subTest(str(operation)):
+                    self.assertEqual(self.ask(key, "GET", operation.target(**self.in_path(operation, own))).status, 200, "it is still there")
+        for secret in (theirs["secret"], self.key):
+            self.assertEqual(self.ask(secret, "GET", "/v1/models").status, 200)
+
+    def walk_ids_of(self, walked, key, own, other):
+        count = 0
+        for operation in (one for one in walked if one.parameters):
+            values = self.in_path(operation, other)
+            variants = [values]
+            if "project_id" in operation.parameters and set(operation.parameters) - {"project_id", "rate_limit_id"}:
+                variants += [values | {"project_id": own["project"]}, self.in_path(operation, own) | {"project_id": other["project"]}]
+            for number, variant in enumerate(variants):
+                with self.subTest(str(operation), variant=number):
+                    body = self.valid_body(operation, own["user"], own["certificate"])
+                    reply = self.ask(key, operation.method, operation.target(**variant), body)
+                    self.assertEqual(reply.status, 404, reply.body)
+                    count += 1
+        self.assertGreater(count, 40)
+        # The other's ids in bodies, where all else is one's own.
+        for operation in (one for one in walked if one.method == "POST"):
+            members = self.members_of(operation)
+            body = ({"user_id": other["user"], "role": "member"} if "user_id" in members else
+                    {"certificate_ids": [other["certificate"]]} if "certificate_ids" in members else
+                    {"email": "guest@example.com", "role": "reader", "projects": [{"id": other["project"], "role": "member"}]}
+                    if "projects" in members else None)
+            if body:
+                with self.subTest(str(operation), body=body):
+                    reply = self.ask(key, "POST", operation.target(**self.in_path(operation, own)), body)
+                    self.assertEqual(reply.status, 404, reply.body)
+                    count += 1
+        self.assertGreater(count, 46)
+
+    def walk_lists(self, walked, key, other):
+        hidden = [other[name] for name in ("organization", "project", "account", "user", "invite", "certificate", "admin_key", "key", "event")
+                  if name in other]
+        count = 0
+        for operation in (one for one in walked if one.method == "GET" and not one.parameters):
+            usage = "/usage/" in operation.path or operation.path.endswith("/costs")
+            queries = [f"?start_time={int(time.time()) - 3600}&group_by=project_id{more}" for more in ("", f"&project_ids={other['project']}")] \
+                if usage else ["?limit=100"]
+            if operation.name == "list_projects":
+                queries.append("?limit=100&include_archived=true")
+            if operation.name == "list_audit_logs":
+                queries += [f"?{name}={value}" for name, value in
+                            (("project_ids[]", other["project"]), ("resource_ids[]", other["user"]), ("actor_ids[]", other["account"]))]
+            if operation.name == "list_users":
+                queries += ["?emails=them@example.net"]
+            for query in queries:
+                with self.subTest(str(operation), query=query):
+                    reply = self.ask(key, "GET", operation.target() + query)
+                    self.assertEqual(reply.status, 200, reply.body)
+                    text = reply.body.decode()
+                    self.assertEqual([one for one in hidden if one in text], [], "it shows what is another organization's")
+                    count += 1
+        self.assertGreater(count, 20)
 
     def members_of(self, operation):
         document = self.server.get("/openapi.json").json()
