@@ -60,8 +60,14 @@ def _database(server):
 
 def change(server, statement, values=()):
     """What no operation can bring about, such as the time having passed."""
+    change_all(server, [(statement, values)])
+
+
+def change_all(server, statements):
+    """The same with several (statement, values), in one transaction."""
     with _database(server) as database:
-        database.execute(statement, values)
+        for statement, values in statements:
+            database.execute(statement, values)
 
 
 def admin_headers(server):
@@ -191,22 +197,22 @@ def audit_events(server):
     """(type, details, project) of everything that was audited, in its order."""
     with _database(server) as database:
         rows = database.execute("SELECT type, details, project_id FROM audit_logs ORDER BY sequence").fetchall()
-    return [(kind, json.loads(details), project) for kind, details, project in rows]
+    return [(kind, json.loads(details), project or None) for kind, details, project in rows]
 
 
 def facts(server):
     """What the first start did not make, as the database has it."""
     with _database(server) as database:
-        def column(sql):
-            return {row[0] for row in database.execute(sql)}
-        return {"accounts": column("SELECT id FROM service_accounts WHERE administers = 0"),
-                "keys": column("SELECT id FROM api_keys WHERE revoked_at IS NULL AND name NOT LIKE 'First %'"),
-                "names": dict(database.execute("SELECT id, name FROM projects WHERE is_default = 0")),
-                "roles": dict(database.execute("SELECT user_id, role FROM project_users")),
-                "limits": dict(database.execute("SELECT project_id, requests_per_minute FROM project_rate_limits")),
-                "keys_without_owner": database.execute(
-                    "SELECT COUNT(*) FROM api_keys WHERE revoked_at IS NULL AND owner NOT IN (SELECT id FROM service_accounts) "
-                    "AND owner NOT IN (SELECT id FROM users)").fetchone()[0]}
+        def rows(sql):
+            return database.execute(sql).fetchall()
+        return {"accounts": {row[0] for row in rows("SELECT id FROM service_accounts WHERE administers = 0")},
+                "keys": {row[0] for row in rows("SELECT id FROM api_keys WHERE revoked_at IS NULL AND name NOT LIKE 'First %'")},
+                "names": dict(rows("SELECT id, name FROM projects WHERE is_default = 0")),
+                "roles": dict(rows("SELECT user_id, role FROM project_users")),
+                "limits": {project: int(limit) for project, limit in rows("SELECT project_id, requests_per_minute FROM project_rate_limits")},
+                "keys_without_owner": len(rows(
+                    "SELECT id FROM api_keys WHERE revoked_at IS NULL AND owner NOT IN (SELECT id FROM service_accounts) "
+                    "AND owner NOT IN (SELECT id FROM users)"))}
 
 
 def add_fine_tuned_model(server, name, file, project=None):

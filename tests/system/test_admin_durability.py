@@ -96,8 +96,10 @@ class Worker(threading.Thread):
 
 
 class AdminDurability(unittest.TestCase):
+    database = "sqlite"
+
     def test_kill_9_while_the_organization_changes(self):
-        server = Hearth(models=upstream_model("up", ["http://127.0.0.1:9/v1"]), engine=False).start(wait="alive")
+        server = Hearth(models=upstream_model("up", ["http://127.0.0.1:9/v1"]), engine=False, database=self.database).start(wait="alive")
         self.addCleanup(server.__exit__, None)
         places = []
         for number in range(WORKERS):
@@ -180,6 +182,10 @@ class AdminDurability(unittest.TestCase):
         self.assertEqual(there["roles"], roles)
         self.assertEqual(there["limits"], limits)
         self.assertEqual(there["keys_without_owner"], 0)
+
+
+class AdminDurabilityOnPostgres(AdminDurability):
+    database = "postgres"
 
 
 if __name__ == "__main__":

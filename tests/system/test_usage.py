@@ -1,5 +1,4 @@
 """What requests used and what it cost: counted however they end, there after kill -9, refused when the budget is spent."""
-import sqlite3
 import time
 import unittest
 
@@ -32,11 +31,14 @@ def counts(server, kind="completions", query=""):
 
 
 class Counted(unittest.TestCase):
+    database = "sqlite"
+
     @classmethod
     def setUpClass(cls):
         cls.upstream = CannedUpstream()
         cls.addClassCleanup(cls.upstream.close)
-        cls.server = Hearth(engine=False, models=upstream_model("up", [cls.upstream.base_url], aliases=["other"], **PRICES)).start()
+        cls.server = Hearth(engine=False, models=upstream_model("up", [cls.upstream.base_url], aliases=["other"], **PRICES),
+                            database=cls.database).start()
         cls.addClassCleanup(cls.server.__exit__, None)
 
     def setUp(self):
@@ -119,14 +121,15 @@ class Counted(unittest.TestCase):
 
     def test_kinds_that_nothing_produces_yet_are_reported(self):
         organization, now = self.server.keys["organization_id"], int(time.time())
-        with sqlite3.connect(self.server.data / "hearth.db", timeout=10) as database:
-            for number, (kind, source, size) in enumerate((("moderations", "", ""), ("images", "image.edit", "256x256"), ("audio_speeches", "", ""),
-                                                           ("audio_transcriptions", "", ""), ("code_interpreter_sessions", "", ""))):
-                series = 1_000_000 + number
-                database.execute("INSERT INTO usage_series VALUES (?, ?, ?, ?, ?, 'user-1', 'key_1', 'm', 'false', ?, ?)",
-                                 (series, series, organization, kind, self.project, source, size))
-                database.execute("INSERT INTO usage_days VALUES (?, ?, ?, 2, 30, 0, 0, 0, 0, 4, 500, 60, 7)", (series, now - now % DAY, series))
-            database.execute("INSERT INTO vector_store_bytes VALUES (?, ?, ?, 4096)", (organization, self.project, now - now % DAY))
+        statements = []
+        for number, (kind, source, size) in enumerate((("moderations", "", ""), ("images", "image.edit", "256x256"), ("audio_speeches", "", ""),
+                                                       ("audio_transcriptions", "", ""), ("code_interpreter_sessions", "", ""))):
+            series = 1_000_000 + number
+            statements.append(("INSERT INTO usage_series VALUES (?, ?, ?, ?, ?, 'user-1', 'key_1', 'm', 'false', ?, ?)",
+                               (series, series, organization, kind, self.project, source, size)))
+            statements.append(("INSERT INTO usage_days VALUES (?, ?, ?, 2, 30, 0, 0, 0, 0, 4, 500, 60, 7)", (series, now - now % DAY, series)))
+        statements.append(("INSERT INTO vector_store_bytes VALUES (?, ?, ?, 4096)", (organization, self.project, now - now % DAY)))
+        tenants.change_all(self.server, statements)
         groups = self.mine + "&group_by=project_id&group_by=user_id&group_by=api_key_id&group_by=model"
         who = {"project_id": self.project, "user_id": "user-1", "api_key_id": "key_1", "model": "m", "num_model_requests": 2}
 
@@ -146,8 +149,11 @@ class Counted(unittest.TestCase):
 
 
 class Durable(unittest.TestCase):
+    database = "sqlite"
+
     def test_what_ended_200_ms_before_kill_9_is_counted(self):
-        with CannedUpstream() as upstream, Hearth(engine=False, models=upstream_model("up", [upstream.base_url], **PRICES)).start() as server:
+        with CannedUpstream() as upstream, Hearth(engine=False, models=upstream_model("up", [upstream.base_url], **PRICES),
+                                                  database=self.database).start() as server:
             asked = 0
             for how in ("kill", "kill", "stop"):
                 for stream in (False, True, False):
@@ -171,6 +177,8 @@ class Durable(unittest.TestCase):
 
 
 class Budgets(unittest.TestCase):
+    database = "sqlite"
+
     def check_refusal(self, reply):
         self.assertEqual(reply.status, 429)
         self.assertEqual((reply.error["type"], reply.error["code"], reply.error["param"]), ("insufficient_quota", "insufficient_quota", None))
@@ -181,7 +189,7 @@ class Budgets(unittest.TestCase):
     def test_a_spent_budget_refuses_until_it_is_raised(self):
         budget = CHAT_COST * 2.5
         with CannedUpstream() as upstream, Hearth(engine=False, models=upstream_model("up", [upstream.base_url], **PRICES),
-                                                  config=f"[limits]\nmonthly_budget = {budget:.6f}\n").start() as server:
+                                                  config=f"[limits]\nmonthly_budget = {budget:.6f}\n", database=self.database).start() as server:
             ask = lambda: server.post("/v1/chat/completions", chat("Hi", "up"))
             self.assertEqual([ask().status for _ in range(4)], [200, 200, 200, 429], "the third overdraws it")
             for path, body in (("/v1/chat/completions", chat("Hi", "up")), ("/v1/chat/completions", chat("Hi", "up", stream=True)),
@@ -197,23 +205,38 @@ class Budgets(unittest.TestCase):
             self.assertEqual(server.post("/v1/chat/completions", chat("Hi", "up"), headers={"authorization": f"Bearer {other}"}).status, 200,
                              "budgets are the projects' own")
             for amount, status in ((10**12, 200), (0, 429), (None, 200)):
-                with sqlite3.connect(server.data / "hearth.db", timeout=10) as database:
-                    database.execute("INSERT INTO project_budgets VALUES (?, ?, ?, 1) ON CONFLICT (project_id) DO UPDATE SET amount = excluded.amount",
-                                     (server.keys["project_id"], server.keys["organization_id"], amount))
-                    database.execute("UPDATE epochs SET value = value + 1")
-                self.assertEqual(ask().status, status, amount)
+                tenants.change_all(server, [
+                    ("INSERT INTO project_budgets VALUES (?, ?, ?, 1) ON CONFLICT (project_id) DO UPDATE SET amount = excluded.amount",
+                     (server.keys["project_id"], server.keys["organization_id"], amount)), ("UPDATE epochs SET value = value + 1", ())])
+                within = 1.0 if server.database_url else 0          # there, a notice tells of it
+                eventually(lambda: ask().status == status, within, f"{status} with a budget of {amount}")
 
     def test_replicas_see_what_the_other_spends(self):
         with CannedUpstream() as upstream:
             models = upstream_model("up", [upstream.base_url], **PRICES)
             config = f"[limits]\nmonthly_budget = {CHAT_COST * 1.5:.6f}\n"
-            with Hearth(engine=False, models=models, config=config).start() as first, \
-                    Hearth(engine=False, models=models, config=config, data=first.data) as second:
+            with Hearth(engine=False, models=models, config=config, database=self.database).start() as first, \
+                    Hearth(engine=False, models=models, config=config,
+                           **({"database": first.database_url} if first.database_url else {"data": first.data})) as second:
                 second.keys = first.keys
                 body = chat("Hi", "up")
                 self.assertEqual([server.post("/v1/chat/completions", body).status for server in (first, first)], [200, 200])
                 time.sleep(1)
                 self.check_refusal(second.post("/v1/chat/completions", body))
+
+
+class CountedOnPostgres(Counted):
+    database = "postgres"
+
+
+class DurableOnPostgres(Durable):
+    database = "postgres"
+
+    test_nothing_is_written_while_nobody_asks = None            # it looks at the files of SQLite
+
+
+class BudgetsOnPostgres(Budgets):
+    database = "postgres"
 
 
 if __name__ == "__main__":
