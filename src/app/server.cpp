@@ -14,6 +14,7 @@
 #include "app/readiness.hpp"
 #include "app/welcome.hpp"
 #include "async/blocking_pool.hpp"
+#include "async/deadline.hpp"
 #include "async/runtime.hpp"
 #include "async/scope.hpp"
 #include "base/log.hpp"
@@ -30,6 +31,9 @@ namespace hearth::app {
 namespace {
 
 constexpr std::size_t blocking_threads = 4;
+// Of what is counted but not written when the server ends: how long it is tried, and how often.
+constexpr std::chrono::milliseconds last_flush{2'000};
+constexpr std::chrono::milliseconds last_flush_pause{250};
 
 std::size_t io_threads(const Config& config) {
   if (config.server.io_threads > 0) return config.server.io_threads;
@@ -118,7 +122,7 @@ class RunningServer {
         client_certificates_(certificates_, access_epoch_),
         usage_(*database_),
         budgets_(*database_),
-        usage_recorder_(usage_, clock_),
+        usage_recorder_(usage_, clock_, ids_),
         spend_limits_(budgets_, access_epoch_, *database_, usage_recorder_.ledger(), clock_,
                       {monthly_budget(config), config.costs.currency}),
         rate_limits_(*database_, access_epoch_, clock_, ids_),
@@ -182,9 +186,34 @@ class RunningServer {
     co_await engines_.stop();
     scope_.cancel();
     co_await scope_.join();
-    co_await usage_recorder_.flush();
-    co_await keys_.flush_uses();
+    co_await flush_usage();
+    co_await flush_key_uses();
     log::info("stopped");
+  }
+
+  // A database that is away for a moment costs nothing; one that stays away must not keep the server from
+  // ending as it should.
+  Task<void> flush_usage() {
+    const SteadyTime given_up = clock_.steady_now() + last_flush;
+    std::string reason;
+    do {
+      if (!reason.empty()) co_await async::sleep_for(last_flush_pause);
+      try {
+        co_await usage_recorder_.flush();
+        co_return;
+      } catch (const std::exception& failure) {
+        reason = failure.what();
+      }
+    } while (clock_.steady_now() < given_up);
+    log::error("usage is lost", {{"reason", reason}});
+  }
+
+  Task<void> flush_key_uses() {
+    try {
+      co_await keys_.flush_uses();
+    } catch (const std::exception& failure) {
+      log::error("uses of keys are lost", {{"reason", failure.what()}});
+    }
   }
 
   Task<std::string> default_model() {

@@ -33,11 +33,6 @@ void SpendLedger::written(const ProjectId& project, UnixSeconds month, Money amo
   one.stored = total;
 }
 
-void SpendLedger::failed(const ProjectId& project, UnixSeconds month) {
-  std::lock_guard lock(mutex_);
-  entry(project, month).writing = false;
-}
-
 std::optional<Money> SpendLedger::spent(const ProjectId& project, UnixSeconds month) const {
   std::lock_guard lock(mutex_);
   const auto found = entries_.find({project, month});

@@ -14,8 +14,9 @@
 
 namespace hearth::domain {
 
-// Every amount goes through added() and then, in a write, through writing() and written() or failed().
-// Thread: any; never waits.
+// Every amount goes through added() and then, in a write, through writing() and written(). A write that fails
+// goes on until a later try of it succeeds: nobody knows what is on the disk until then. Thread: any; never
+// waits.
 class SpendLedger {
  public:
   void added(const ProjectId& project, UnixSeconds month, Money amount);
@@ -23,7 +24,6 @@ class SpendLedger {
   void writing(const ProjectId& project, UnixSeconds month);
   // `total` is what the project's row holds now.
   void written(const ProjectId& project, UnixSeconds month, Money amount, Money total);
-  void failed(const ProjectId& project, UnixSeconds month);
 
   // nullopt until a row was read or written. Exact for this process; others' amounts are as old as the last
   // reading.

@@ -1,6 +1,5 @@
 #include "domain/usage_recorder.hpp"
 
-#include <map>
 #include <utility>
 
 #include "async/deadline.hpp"
@@ -57,43 +56,35 @@ Task<void> UsageRecorder::run() {
 }
 
 Task<void> UsageRecorder::flush() {
+  if (write_) co_await write();
+  write_ = take();
+  if (write_) co_await write();
+}
+
+std::optional<UsageRecorder::Write> UsageRecorder::take() {
   Sums taken;
   {
     std::lock_guard lock(mutex_);
     std::swap(taken, sums_);
   }
-  if (taken.empty()) co_return;
-
-  store::UsageBatch batch;
-  std::map<std::pair<ProjectId, UnixSeconds>, Money> spending;
+  if (taken.empty()) return std::nullopt;
+  Write made{.batch = {.writer = writer_, .number = ++batches_}};
   for (const auto& [key, counts] : taken.usage)
-    batch.usage.push_back({key.series, key.minute, counts});
+    made.batch.usage.push_back({key.series, key.minute, counts});
   for (const auto& [key, amount] : taken.costs) {
-    batch.costs.push_back({key.tenant, key.day, key.item, amount});
-    spending[{key.tenant.project, store::month_of(key.day)}] += amount;
+    made.batch.costs.push_back({key.tenant, key.day, key.item, amount});
+    made.spending[{key.tenant.project, store::month_of(key.day)}] += amount;
   }
-  for (const auto& [key, amount] : spending)
+  for (const auto& [key, amount] : made.spending)
     ledger_.writing(key.first, key.second);
-  std::exception_ptr failure;
-  try {
-    for (const store::Spending& total : co_await usage_.add(batch))
-      ledger_.written(total.project, total.month, spending[{total.project, total.month}], total.amount);
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (!failure) co_return;
-  for (const auto& [key, amount] : spending)
-    ledger_.failed(key.first, key.second);
-  merge_back(std::move(taken));
-  std::rethrow_exception(failure);
+  return made;
 }
 
-void UsageRecorder::merge_back(Sums sums) {
-  std::lock_guard lock(mutex_);
-  for (const auto& [key, counts] : sums.usage)
-    sums_.usage[key] += counts;
-  for (const auto& [key, amount] : sums.costs)
-    sums_.costs[key] += amount;
+// When it throws, the batch may be written all the same: for the ledger it is still being written.
+Task<void> UsageRecorder::write() {
+  for (const store::Spending& total : co_await usage_.add(write_->batch, clock_.unix_now()))
+    ledger_.written(total.project, total.month, write_->spending[{total.project, total.month}], total.amount);
+  write_.reset();
 }
 
 }  // namespace hearth::domain

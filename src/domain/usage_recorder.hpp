@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -10,6 +12,7 @@
 
 #include "async/task.hpp"
 #include "base/clock.hpp"
+#include "base/id.hpp"
 #include "domain/costs.hpp"
 #include "domain/spend_ledger.hpp"
 #include "store/usage.hpp"
@@ -24,13 +27,15 @@ struct UsageEvent {
 };
 
 // What was recorded is on the disk within `interval` and two writes: `kill -9` loses less than the last 200
-// ms on a disk that takes a write within 70 ms. A write that fails is tried again with the next; one whose
-// outcome the database could not tell may so be counted twice, never not at all. Thread: any. Owned by app/.
+// ms on a disk that takes a write within 70 ms. A write that fails is tried again as it was, before anything
+// newer: the store knows what it has already, so that one whose outcome it could not tell counts once.
+// Thread: any. Owned by app/.
 class UsageRecorder {
  public:
   static constexpr std::chrono::milliseconds interval{50};
 
-  UsageRecorder(store::Usage& usage, const Clock& clock) : usage_(usage), clock_(clock) {}
+  UsageRecorder(store::Usage& usage, const Clock& clock, IdSource& ids)
+      : usage_(usage), clock_(clock), writer_(ids.make("writer_")) {}
 
   // Counts the request as of now. Takes a short lock, waits for nothing else.
   void record(UsageEvent event);
@@ -67,11 +72,22 @@ class UsageRecorder {
     bool empty() const { return usage.empty() && costs.empty(); }
   };
 
-  void merge_back(Sums sums);
+  // A batch and what it adds to the projects' spending.
+  struct Write {
+    store::UsageBatch batch;
+    std::map<std::pair<ProjectId, UnixSeconds>, Money> spending;
+  };
+
+  // nullopt: nothing was recorded.
+  std::optional<Write> take();
+  Task<void> write();
 
   store::Usage& usage_;
   const Clock& clock_;
+  const std::string writer_;
   SpendLedger ledger_;
+  std::int64_t batches_ = 0;    // begun; flush() alone touches this and the next
+  std::optional<Write> write_;  // not known to be written
   std::mutex mutex_;
   Sums sums_;  // guarded by mutex_
 };

@@ -1,5 +1,6 @@
 #include "domain/usage_recorder.hpp"
 
+#include <atomic>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -57,8 +58,12 @@ TEST(SpendLedger, KnowsWhatIsStillToBeWritten) {
   ledger.written(project, 0, 5, 150);  // another replica has added 45
   EXPECT_EQ(ledger.spent(project, 0), 157);
   ledger.writing(project, 0);
-  ledger.failed(project, 0);
   EXPECT_EQ(ledger.spent(project, 0), 157);
+  ledger.added(project, 0, 1);
+  EXPECT_FALSE(ledger.read(project, 0, ledger.begin_reading(project, 0), 157)) << "while nobody knows";
+  EXPECT_EQ(ledger.spent(project, 0), 158) << "nothing counts twice";
+  ledger.written(project, 0, 7, 157);
+  EXPECT_EQ(ledger.spent(project, 0), 158);
 }
 
 TEST(SpendLedger, DropsAReadingThatAWriteCrossed) {
@@ -73,6 +78,55 @@ TEST(SpendLedger, DropsAReadingThatAWriteCrossed) {
   EXPECT_FALSE(ledger.read(project, 0, before, 0));
   EXPECT_EQ(ledger.spent(project, 0), 5);
 }
+
+// Commits, and then loses the answer when it is told to.
+class ForgetfulSession final : public db::Session {
+ public:
+  ForgetfulSession(std::unique_ptr<db::Session> session, std::atomic<bool>& forget)
+      : session_(std::move(session)), forget_(forget) {}
+
+  void begin() override { session_->begin(); }
+  void commit() override {
+    session_->commit();
+    if (forget_.exchange(false)) throw db::Error(db::ErrorKind::unavailable, "the connection broke");
+  }
+  bool rollback() noexcept override { return session_->rollback(); }
+  bool in_transaction() const override { return session_->in_transaction(); }
+  void set_savepoint() override { session_->set_savepoint(); }
+  void release_savepoint() override { session_->release_savepoint(); }
+  void rollback_to_savepoint() override { session_->rollback_to_savepoint(); }
+  void execute_script(std::string_view sql) override { session_->execute_script(sql); }
+  std::vector<db::Table> list_tables() override { return session_->list_tables(); }
+
+ protected:
+  db::Rows run_query(std::string_view sql, std::span<const db::Param> params) override {
+    return session_->query(sql, params);
+  }
+  std::int64_t run_execute(std::string_view sql, std::span<const db::Param> params) override {
+    return session_->execute(sql, params);
+  }
+
+ private:
+  std::unique_ptr<db::Session> session_;
+  std::atomic<bool>& forget_;
+};
+
+class ForgetfulDriver final : public db::Driver {
+ public:
+  ForgetfulDriver(std::unique_ptr<db::Driver> driver, std::atomic<bool>& forget)
+      : driver_(std::move(driver)), forget_(forget) {}
+
+  std::unique_ptr<db::Session> connect(db::Access access) override {
+    auto session = driver_->connect(access);
+    if (access == db::Access::read) return session;
+    return std::make_unique<ForgetfulSession>(std::move(session), forget_);
+  }
+  std::uint64_t change_token() override { return driver_->change_token(); }
+
+ private:
+  std::unique_ptr<db::Driver> driver_;
+  std::atomic<bool>& forget_;
+};
 
 class Recording : public testing::Test {
  protected:
@@ -138,12 +192,14 @@ class Recording : public testing::Test {
   db::TestDirectory directory_;
   FakeClock clock_;
   async::Runtime runtime_{1};
-  std::unique_ptr<db::Database> database_ =
-      store::open_database(db::open_sqlite({.file = directory_.path() / "hearth.db"}));
+  std::atomic<bool> forget_{false};  // the answer to the next commit
+  std::unique_ptr<db::Database> database_ = store::open_database(
+      std::make_unique<ForgetfulDriver>(db::open_sqlite({.file = directory_.path() / "hearth.db"}), forget_));
   store::AccessEpoch epoch_{*database_};
   store::Usage usage_{*database_};
   store::Budgets budgets_{*database_};
-  UsageRecorder recorder_{usage_, clock_};
+  IdSource ids_{clock_};
+  UsageRecorder recorder_{usage_, clock_, ids_};
 };
 
 TEST_F(Recording, AddsUpAndWritesOnce) {
@@ -183,6 +239,32 @@ TEST_F(Recording, FromManyThreadsLosesNothing) {
   const UnixSeconds month = store::month_of(clock_.unix_now());
   EXPECT_EQ(wait(budgets_.spent(tenant_, month)), 16'000);
   EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 16'000);
+}
+
+TEST_F(Recording, AWriteWhoseAnswerIsLostCountsOnce) {
+  const UnixSeconds month = store::month_of(clock_.unix_now());
+  EXPECT_TRUE(recorder_.ledger().read(tenant_.project, month,
+                                      recorder_.ledger().begin_reading(tenant_.project, month), 0));
+  recorder_.record(event(5, 7));
+  forget_ = true;
+  EXPECT_THROW(wait(recorder_.flush()), std::exception);
+  EXPECT_FALSE(forget_);
+  EXPECT_EQ(stored().input_tokens, 5) << "it is written";
+  recorder_.record(event(6, 8));  // of the same series: not part of what is tried again
+  SpendLimits limited = limits(16);
+  EXPECT_EQ(check(limited), "") << "15 are spent, though the row holds 7 of them already";
+  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 15);
+  wait(recorder_.flush());
+  EXPECT_EQ(stored().requests, 2);
+  EXPECT_EQ(stored().input_tokens, 11);
+  EXPECT_EQ(wait(budgets_.spent(tenant_, month)), 15);
+  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 15);
+  forget_ = true;
+  recorder_.record(event(1, 1));
+  EXPECT_THROW(wait(recorder_.flush()), std::exception);
+  wait(recorder_.flush());
+  EXPECT_EQ(stored().requests, 3) << "nothing newer has to come";
+  EXPECT_EQ(check(limited), "insufficient_quota");
 }
 
 TEST_F(Recording, WhatCouldNotBeWrittenIsWrittenLater) {
@@ -247,7 +329,7 @@ TEST_F(Recording, WhatAnotherReplicaSpendsCountsSoon) {
   EXPECT_EQ(check(limited), "");
   const auto other = store::open_database(db::open_sqlite({.file = directory_.path() / "hearth.db"}));
   store::Usage usage(*other);
-  UsageRecorder recorder(usage, clock_);
+  UsageRecorder recorder(usage, clock_, ids_);
   recorder.record(event(1, 100));
   wait(recorder.flush());
   clock_.advance(300ms);

@@ -347,6 +347,12 @@ CREATE TABLE project_spending (
   PRIMARY KEY (project_id, month)
 );
 
+CREATE TABLE usage_writers (
+  writer TEXT NOT NULL PRIMARY KEY,
+  last_batch BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL
+);
+
 CREATE TABLE project_budgets (
   project_id TEXT NOT NULL PRIMARY KEY REFERENCES projects (id),
   organization_id TEXT NOT NULL,

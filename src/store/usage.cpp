@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -19,6 +20,22 @@ using namespace usage_tables;
 
 using Width = UsageWidth;
 constexpr std::size_t max_places = 100'000;
+constexpr UnixSeconds writers_kept = 30 * 86'400;  // after their last batch
+
+// False when it is written already.
+bool begin_batch(db::Connection& connection, const UsageBatch& batch, UnixSeconds now) {
+  const db::Rows rows =
+      connection.query("SELECT last_batch FROM usage_writers WHERE writer = $1", {batch.writer});
+  if (!rows.empty() && rows[0].get<std::int64_t>(0) >= batch.number) return false;
+  // Once in the life of each writer is often enough.
+  if (rows.empty())
+    connection.execute("DELETE FROM usage_writers WHERE updated_at < $1", {now - writers_kept});
+  connection.execute(
+      "INSERT INTO usage_writers (writer, last_batch, updated_at) VALUES ($1, $2, $3) ON CONFLICT (writer) "
+      "DO UPDATE SET last_batch = excluded.last_batch, updated_at = excluded.updated_at",
+      {batch.writer, batch.number, now});
+  return true;
+}
 
 std::string upsert_statement(std::string_view table) {
   std::string columns, values, sums;
@@ -118,6 +135,20 @@ void add_spending(db::Connection& connection, std::vector<CostDelta> costs, std:
   }
 }
 
+// Of a batch that is written already.
+std::vector<Spending> read_spending(db::Connection& connection, const std::vector<CostDelta>& costs) {
+  std::set<std::pair<ProjectId, UnixSeconds>> months;
+  for (const CostDelta& cost : costs)
+    months.emplace(cost.tenant.project, month_of(cost.at));
+  std::vector<Spending> spent;
+  for (const auto& [project, month] : months) {
+    const db::Rows rows = connection.query(
+        "SELECT amount FROM project_spending WHERE project_id = $1 AND month = $2", {project, month});
+    spent.push_back({project, month, rows.empty() ? 0 : rows[0].get<Money>(0)});
+  }
+  return spent;
+}
+
 }  // namespace
 
 UnixSeconds seconds_of(UsageWidth width) {
@@ -196,12 +227,13 @@ void Usage::remember(const Places& places) {
   places_.insert(places.begin(), places.end());
 }
 
-Task<std::vector<Spending>> Usage::add(const UsageBatch& batch) {
+Task<std::vector<Spending>> Usage::add(const UsageBatch& batch, UnixSeconds now) {
   static const std::array statements{upsert_statement(tables[0].name), upsert_statement(tables[1].name),
                                      upsert_statement(tables[2].name)};
   Places found;  // remembered once they are committed
-  auto spent = co_await database_.write([this, &batch, &found](db::Connection& connection) {
+  auto spent = co_await database_.write([this, &batch, &found, now](db::Connection& connection) {
     found.clear();
+    if (!begin_batch(connection, batch, now)) return read_spending(connection, batch.costs);
     std::vector<std::pair<Place, const UsageDelta*>> rows;
     for (const UsageDelta& delta : batch.usage) {
       auto place = find_place(delta.series);

@@ -82,7 +82,11 @@ struct CostDelta {
   Money amount = 0;
 };
 
+// What one process adds at once. A writer numbers its batches from 1 on and goes to the next only when one is
+// written; one whose outcome it does not know it adds again, as it was.
 struct UsageBatch {
+  std::string writer;  // the process
+  std::int64_t number = 0;
   std::vector<UsageDelta> usage;
   std::vector<CostDelta> costs;
 };
@@ -164,8 +168,9 @@ class Usage {
  public:
   explicit Usage(db::Database& database) : database_(database) {}
 
-  // Adds everything, or nothing when it throws. Returns what the projects of `batch.costs` have spent.
-  Task<std::vector<Spending>> add(const UsageBatch& batch);
+  // Adds everything, or nothing when it throws, unless the database says that it does not know. A batch that
+  // is added already adds nothing. Returns what the projects of `batch.costs` have spent, either way.
+  Task<std::vector<Spending>> add(const UsageBatch& batch, UnixSeconds now);
 
   Task<UsageSums> query(UsageQuery query);
   Task<std::vector<CostRow>> query_costs(CostQuery query);

@@ -16,9 +16,20 @@ struct Counting {
   std::unique_ptr<Server> process;
   Usage usage;
   Budgets budgets;
+  std::string writer;
+  std::int64_t batches = 0;
 
   explicit Counting(std::unique_ptr<Server> server)
-      : process(std::move(server)), usage(*process->database), budgets(*process->database) {}
+      : process(std::move(server)), usage(*process->database), budgets(*process->database) {
+    static int started = 0;
+    writer = "writer_" + std::to_string(++started);
+  }
+
+  UsageBatch number(UsageBatch batch) {
+    batch.writer = writer;
+    batch.number = ++batches;
+    return batch;
+  }
 };
 
 template <class T>
@@ -34,7 +45,7 @@ void wait(async::Runtime& runtime, Task<void> task) {
 }
 
 void add(async::Runtime& runtime, Counting& server, UsageSeries series, UnixSeconds at, UsageCounts counts) {
-  wait(runtime, server.usage.add({.usage = {{std::move(series), at, counts}}}));
+  wait(runtime, server.usage.add(server.number({.usage = {{std::move(series), at, counts}}}), at));
 }
 
 UsageSeries series_of(std::string project = "proj_a", std::string model = "m") {
@@ -167,24 +178,75 @@ TEST_P(StoreConformance, AWriteThatFailsLeavesNothingBehind) {
   // The last statement fails; the series was new.
   wait(runtime_, server->process->database->write(
                      [](db::Connection& connection) { connection.execute("DROP TABLE project_spending"); }));
-  UsageBatch batch{.usage = {{series_of(), base, {.requests = 1}}},
-                   .costs = {{series_of().tenant, base, "m, input", 5}}};
-  EXPECT_THROW(wait(runtime_, server->usage.add(batch)), std::exception);
+  UsageBatch batch = server->number({.usage = {{series_of(), base, {.requests = 1}}},
+                                     .costs = {{series_of().tenant, base, "m, input", 5}}});
+  EXPECT_THROW(wait(runtime_, server->usage.add(batch, base)), std::exception);
   EXPECT_TRUE(wait(runtime_, server->usage.query(days(base, 1))).rows.empty());
   batch.costs.clear();
-  wait(runtime_, server->usage.add(batch));
+  wait(runtime_, server->usage.add(batch, base));
   EXPECT_EQ(wait(runtime_, server->usage.query(days(base, 1))).rows[0].counts.requests, 1);
+}
+
+TEST_P(StoreConformance, ABatchThatIsAddedAgainCountsOnce) {
+  const auto server = std::make_unique<Counting>(start());
+  const Tenant tenant = series_of().tenant;
+  const auto batch_of = [&](std::int64_t requests, Money cost) {
+    return server->number({.usage = {{series_of(), base, {.requests = requests}}},
+                           .costs = {{tenant, base, "m, input", cost}}});
+  };
+  const auto stored = [&] {
+    return wait(runtime_, server->usage.query(days(base, 1))).rows[0].counts.requests;
+  };
+  const UsageBatch first = batch_of(1, 5);
+  const UsageBatch second = batch_of(10, 50);
+  EXPECT_EQ(wait(runtime_, server->usage.add(first, base))[0].amount, 5);
+  EXPECT_EQ(wait(runtime_, server->usage.add(first, base))[0].amount, 5) << "what is spent, as before";
+  EXPECT_EQ(stored(), 1);
+  EXPECT_EQ(wait(runtime_, server->usage.add(second, base))[0].amount, 55);
+  EXPECT_EQ(wait(runtime_, server->usage.add(first, base))[0].amount, 55) << "an older one too";
+  EXPECT_EQ(stored(), 11);
+
+  // The same number of another writer is another batch; and after a restart everybody knows this one still.
+  const auto other = std::make_unique<Counting>(start());
+  UsageBatch foreign = first;
+  foreign.writer = other->writer;
+  EXPECT_EQ(wait(runtime_, other->usage.add(foreign, base))[0].amount, 60);
+  EXPECT_EQ(wait(runtime_, other->usage.add(second, base))[0].amount, 60);
+  EXPECT_EQ(stored(), 12);
+}
+
+TEST_P(StoreConformance, WritersAreForgottenAfterAMonth) {
+  const auto server = std::make_unique<Counting>(start());
+  const auto add_as = [&](std::string writer, UnixSeconds now) {
+    wait(runtime_, server->usage.add({.writer = std::move(writer), .number = 1}, now));
+  };
+  const auto writers = [&] {
+    return wait(runtime_, server->process->database->read([](db::Connection& connection) {
+      std::string names;
+      for (const db::Row row : connection.query("SELECT writer FROM usage_writers ORDER BY writer"))
+        names += row.get<std::string>(0) + " ";
+      return names;
+    }));
+  };
+  add_as("a", base);
+  add_as("b", base + 1);
+  add_as("c", base + 30 * day);
+  EXPECT_EQ(writers(), "a b c ");
+  add_as("d", base + 30 * day + 1);
+  EXPECT_EQ(writers(), "b c d ");
 }
 
 TEST_P(StoreConformance, CostsByDayProjectAndLineItem) {
   const auto server = std::make_unique<Counting>(start());
   const Tenant a = series_of("proj_a").tenant;
   const Tenant b = series_of("proj_b").tenant;
-  const auto spent = wait(runtime_, server->usage.add({.costs = {{a, base, "m, input", 100},
+  const auto spent =
+      wait(runtime_, server->usage.add(server->number({.costs = {{a, base, "m, input", 100},
                                                                  {a, base + 5, "m, input", 20},
                                                                  {a, base, "m, output", 3},
                                                                  {b, base, "m, input", 1'000},
-                                                                 {a, base + day, "m, input", 7}}}));
+                                                                 {a, base + day, "m, input", 7}}}),
+                                       base));
   ASSERT_EQ(spent.size(), 2u);
   EXPECT_EQ(spent[0].amount, 130);
   EXPECT_EQ(spent[1].amount, 1'000);
@@ -213,8 +275,10 @@ TEST_P(StoreConformance, SpendingIsByCalendarMonth) {
   EXPECT_EQ(month_of(1'772'323'200), 1'772'323'200);
   const auto server = std::make_unique<Counting>(start());
   const Tenant tenant = series_of().tenant;
-  wait(runtime_, server->usage.add({.costs = {{tenant, 1'772'323'199, "m, input", 5}}}));
-  wait(runtime_, server->usage.add({.costs = {{tenant, 1'772'323'200, "m, input", 6}}}));
+  wait(runtime_,
+       server->usage.add(server->number({.costs = {{tenant, 1'772'323'199, "m, input", 5}}}), base));
+  wait(runtime_,
+       server->usage.add(server->number({.costs = {{tenant, 1'772'323'200, "m, input", 6}}}), base));
   EXPECT_EQ(wait(runtime_, server->budgets.spent(tenant, 1'769'904'000)), 5);
   EXPECT_EQ(wait(runtime_, server->budgets.spent(tenant, 1'772'323'200)), 6);
   EXPECT_EQ(wait(runtime_, server->budgets.spent(series_of("proj_b").tenant, 1'772'323'200)), 0);
