@@ -1,7 +1,7 @@
 """Queries of usage and costs over a month of 10 million requests, each shape at the most buckets that its width allows.
 
 The rows are those that the requests would have left: for each minute and series a number of requests drawn around a
-daily and weekly profile, with tokens; hours, days and costs are their sums. They are written straight into the data
+daily and weekly profile, with what its kind counts; hours, days and costs are their sums. They are written straight into the data
 directory of a stopped server.
 """
 import itertools
@@ -12,7 +12,7 @@ import sqlite3
 import time
 
 from processes import BenchError, Hearth, canned_upstream, get, upstream_model
-from table import Table, median
+from table import Table
 
 REQUESTS = 10_000_000
 MOST_MILLISECONDS = 200
@@ -20,6 +20,7 @@ DAYS, MINUTE, HOUR, DAY = 30, 60, 3600, 86_400
 PROJECTS, KEYS, USERS = 12, 48, 30
 COMPLETION_MODELS = ["chat-large", "chat-medium", "chat-small", "reasoner", "coder"]
 EMBEDDING_MODELS = ["embed-large", "embed-small"]
+IMAGE_SOURCES, IMAGE_SIZES = ["image.generation", "image.edit"], ["256x256", "1024x1024"]
 MEASURES = ["requests", "input_tokens", "input_cached_tokens", "output_tokens", "input_audio_tokens", "output_audio_tokens",
             "images", "characters", "seconds", "sessions"]
 
@@ -35,28 +36,36 @@ def run(quick):
     hearth = Hearth(models, folder=folder)
     headers = {"authorization": f"Bearer {keys['admin_key']}"}
     table = Table(f"Usage: a month of {requests / 1e6:.1f} million requests ({rows:,} rows of minutes)",
-                  ["query", "buckets", "results", "median ms", "slowest ms", "target"],
-                  "Over HTTP, to the last byte of the reply.")
+                  ["query", "pages", "buckets", "results", "slowest ms", "target"],
+                  "Over HTTP, to the last byte of the reply. Of the pages of a query the slowest run of the slowest page.")
     for title, path in shapes(end, keys):
-        times, size = [], (0, 0)
-        for _ in range(3 if quick else 7):
-            began = time.perf_counter()
-            status, body = get(hearth.port, path, timeout=60, headers=headers)
-            times.append((time.perf_counter() - began) * 1000)
-            if status != 200:
-                raise BenchError(f"{path}: {status} {body[:300]}")
-            size = _size(body)
-        times = times[1:]
-        table.add(title, size[0], f"{size[1]:,}", f"{median(times):.0f}", f"{max(times):.0f}", f"< {MOST_MILLISECONDS} ms",
-                  holds=median(times) < MOST_MILLISECONDS)
+        pages = buckets = results = slowest = 0
+        page = ""
+        while page is not None:
+            times, reply = _measure(hearth.port, path + page, headers, 3 if quick else 7)
+            slowest = max(slowest, *times[1:])
+            pages += 1
+            buckets += len(reply["data"])
+            results += sum(len(bucket["results"]) for bucket in reply["data"])
+            page = f"&page={reply['next_page']}" if reply["has_more"] else None
+        if results == 0:
+            raise BenchError(f"{title}: nothing was found")
+        table.add(title, pages, buckets, f"{results:,}", f"{slowest:.0f}", f"< {MOST_MILLISECONDS} ms", holds=slowest < MOST_MILLISECONDS)
     hearth.stop()
     upstream.stop()
     return [table]
 
 
-def _size(body):
-    buckets = json.loads(body)["data"]
-    return len(buckets), sum(len(bucket["results"]) for bucket in buckets)
+def _measure(port, path, headers, runs):
+    """(milliseconds of each run, the reply)."""
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        status, body = get(port, path, timeout=60, headers=headers)
+        times.append((time.perf_counter() - began) * 1000)
+        if status != 200:
+            raise BenchError(f"{path}: {status} {body[:300]}")
+    return times, json.loads(body)
 
 
 def shapes(end, keys):
@@ -76,6 +85,7 @@ def shapes(end, keys):
         yield f"completions {width}, models, by api_key_id", f"{base}&models=chat-small&group_by=api_key_id"
         base = base.replace("completions", "embeddings")
         yield f"embeddings {width}, by model", f"{base}&group_by=model"
+        yield f"images {width}, by source, size", base.replace("embeddings", "images") + "&group_by=source&group_by=size"
         for kind in ("moderations", "images", "audio_speeches", "audio_transcriptions", "vector_stores", "code_interpreter_sessions"):
             yield f"{kind} {width}", base.replace("embeddings", kind)
     base = f"/v1/organization/costs?start_time={end - DAYS * DAY}&end_time={end}&limit=180"
@@ -109,16 +119,14 @@ def generate(path, organization, start, seed=1):
                     continue
                 requests += count
                 kind = series[number - 1][0]
-                read = count * (200 + int(chance.random() * 1600))
-                written = count * (50 + int(chance.random() * 400)) if kind == "completions" else 0
-                yield (1 if kind == "completions" else 2, bucket, number, count, read, read // 3 if written else 0, written, 0, 0,
-                       0, 0, 0, 0)
+                yield (scopes[kind], bucket, number, *_counts(kind, count, chance))
 
-    scopes = {"completions": 1, "embeddings": 2}
+    scopes = {}
+    for number, one in enumerate(series, 1):
+        scopes.setdefault(one[0], number)
     with database:
-        for number, (kind, project, user, key, model, batch) in enumerate(series, 1):
-            database.execute("INSERT INTO usage_series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '')",
-                             (number, scopes[kind], organization, kind, project, user, key, model, batch))
+        for number, (kind, *rest) in enumerate(series, 1):
+            database.execute("INSERT INTO usage_series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (number, scopes[kind], organization, kind, *rest))
         columns = ", ".join(MEASURES)
         database.executemany(f"INSERT INTO usage_minutes (scope, bucket, series, {columns}) VALUES ({', '.join('?' * 13)})", minutes())
         sums = ", ".join(f"SUM({measure})" for measure in MEASURES)
@@ -141,19 +149,33 @@ def generate(path, organization, start, seed=1):
     return rows, requests
 
 
+def _counts(kind, count, chance):
+    """The measures of that many requests."""
+    read = count * (200 + int(chance.random() * 1600))
+    written = count * (50 + int(chance.random() * 400))
+    counts = {"completions": {"input_tokens": read, "input_cached_tokens": read // 3, "output_tokens": written},
+              "embeddings": {"input_tokens": read}, "moderations": {"input_tokens": read}, "images": {"images": 2 * count},
+              "audio_speeches": {"characters": read}, "audio_transcriptions": {"seconds": written},
+              "code_interpreter_sessions": {"sessions": count}}[kind]
+    return [count if measure == "requests" else counts.get(measure, 0) for measure in MEASURES]
+
+
 def _series(chance):
-    """The completions of the first series and the embeddings of the second begin a scope each."""
+    """(kind, project, user, key, model, batch, source, size)"""
     keys = [(f"proj_{number % PROJECTS}", f"user-{number % USERS}" if number % 4 else "", f"key_{number}") for number in range(KEYS)]
-    yield ("completions", *keys[0], COMPLETION_MODELS[0], "false")
-    yield ("embeddings", *keys[0], EMBEDDING_MODELS[0], "false")
     for index, key in enumerate(keys):
         for model in chance.sample(COMPLETION_MODELS, 1 + index % 3):
-            if index > 0 or model != COMPLETION_MODELS[0]:
-                yield ("completions", *key, model, "false")
+            yield ("completions", *key, model, "false", "", "")
         if index % 8 == 7:
-            yield ("completions", *key, "chat-large", "true")
+            yield ("completions", *key, "chat-large", "true", "", "")
         if index % 3 == 2:
-            yield ("embeddings", *key, chance.choice(EMBEDDING_MODELS), "false")
+            yield ("embeddings", *key, chance.choice(EMBEDDING_MODELS), "false", "", "")
+        if index % 4 == 1:
+            yield ("moderations", *key, "moderator", "false", "", "")
+            yield ("images", *key, "painter", "false", chance.choice(IMAGE_SOURCES), chance.choice(IMAGE_SIZES))
+            yield ("audio_speeches", *key, "speaker", "false", "", "")
+            yield ("audio_transcriptions", *key, "listener", "false", "", "")
+            yield ("code_interpreter_sessions", *key, "", "false", "", "")
 
 
 def _activity(minute):

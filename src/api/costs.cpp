@@ -42,7 +42,7 @@ json::object render_row(const store::CostRow& row, std::string_view currency) {
 }  // namespace
 
 Task<contract::Reply> usage_costs(Services& services, contract::Call& call) {
-  const BucketPage page = read_buckets(call.query, services.clock.unix_now(), most_days);
+  BucketPage page = read_buckets(call.query, services.clock.unix_now(), most_days);
   store::CostQuery query{.organization = call.principal.organization,
                          .start = page.start,
                          .end = page.end,
@@ -51,8 +51,10 @@ Task<contract::Reply> usage_costs(Services& services, contract::Call& call) {
     for (const json::value& project : *projects)
       query.projects.emplace_back(json::view(project.as_string()));
   }
+  const auto sums = co_await services.usage.query_costs(std::move(query));
+  end_page(page, sums.end);
   auto results = empty_results(page);
-  for (const store::CostRow& row : co_await services.usage.query_costs(std::move(query)))
+  for (const store::CostRow& row : sums.rows)
     results[page.index_of(row.bucket)].push_back(render_row(row, services.costs.currency));
   co_return contract::Reply::of(render_buckets(page, std::move(results)));
 }

@@ -136,7 +136,7 @@ void append_row(const Report& report, const json::object& group, const store::Us
 }
 
 Task<contract::Reply> answer(Services& services, const contract::Call& call, const Report& report) {
-  const BucketPage page = read_buckets(call.query, services.clock.unix_now());
+  BucketPage page = read_buckets(call.query, services.clock.unix_now());
   const auto sums = co_await services.usage.query({.organization = call.principal.organization,
                                                    .kind = report.kind,
                                                    .width = page.width,
@@ -148,6 +148,7 @@ Task<contract::Reply> answer(Services& services, const contract::Call& call, con
   groups.reserve(sums.groups.size());
   for (const store::UsageGroup& group : sums.groups)
     groups.push_back(render_group(report, group));
+  end_page(page, sums.end);
   auto results = empty_results(page);
   for (const store::UsageRow& row : sums.rows)
     append_row(report, groups[row.group], row.counts, results[page.index_of(row.bucket)]);
@@ -186,29 +187,24 @@ Task<contract::Reply> usage_code_interpreter_sessions(Services& services, contra
 
 Task<contract::Reply> usage_vector_stores(Services& services, contract::Call& call) {
   const UnixSeconds now = services.clock.unix_now();
-  const BucketPage page = read_buckets(call.query, now);
-  const bool grouped = !read_texts(call.query, field::group_by).empty();
-  const auto rows = co_await services.usage.query_vector_store_bytes(
+  BucketPage page = read_buckets(call.query, now);
+  using Group = store::LevelQuery::Group;
+  const auto levels = co_await services.usage.query_vector_store_bytes(
       {.organization = call.principal.organization,
        .width = page.width,
        .start = page.start,
        .end = page.end,
-       .projects = read_texts(call.query, field::project_ids)},
+       .projects = read_texts(call.query, field::project_ids),
+       .group = read_texts(call.query, field::group_by).empty() ? Group::none : Group::project},
       now);
+  end_page(page, levels.end);
   auto results = empty_results(page);
-  const auto add = [](json::array& bucket, std::int64_t bytes, json::value project) {
-    bucket.push_back(json::object{{field::object, "organization.usage.vector_stores.result"},
-                                  {field::usage_bytes, bytes},
-                                  {field::project_id, std::move(project)}});
-  };
-  std::vector<std::int64_t> totals(page.size());
-  for (const store::LevelRow& row : rows) {
-    const std::size_t index = page.index_of(row.bucket);
-    totals[index] += row.bytes;
-    if (grouped) add(results[index], row.bytes, json::value(row.project.str()));
-  }
-  for (std::size_t i = 0; i < totals.size() && !grouped; ++i) {
-    if (totals[i] != 0) add(results[i], totals[i], nullptr);
+  for (const store::LevelRow& row : levels.rows) {
+    json::value project = row.project.empty() ? json::value(nullptr) : json::value(row.project.str());
+    results[page.index_of(row.bucket)].push_back(
+        json::object{{field::object, "organization.usage.vector_stores.result"},
+                     {field::usage_bytes, row.bytes},
+                     {field::project_id, std::move(project)}});
   }
   co_return contract::Reply::of(render_buckets(page, std::move(results)));
 }

@@ -117,11 +117,18 @@ BucketPage read_buckets(const json::object& query, UnixSeconds now, std::optiona
                           : "Invalid 'start_time': it must lie in the past where there is no 'end_time'.",
                 param);
   }
-  BucketPage page{.width = width.width, .start = cursor ? cursor->start : start - start % step};
+  BucketPage page{
+      .width = width.width, .start = cursor ? cursor->start : start - start % step, .query_end = end};
   const UnixSeconds last = (end - 1) / step * step + step;
   page.end = std::min(last, page.start + limit * step);
   if (page.end < last) page.next_page = write_cursor({page.end, end});
   return page;
+}
+
+void end_page(BucketPage& page, UnixSeconds end) {
+  if (end >= page.end) return;
+  page.end = end;
+  page.next_page = write_cursor({end, page.query_end});
 }
 
 std::vector<json::array> empty_results(const BucketPage& page) {

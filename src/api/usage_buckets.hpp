@@ -18,6 +18,7 @@ struct BucketPage {
   UnixSeconds start = 0;
   UnixSeconds end = 0;  // exclusive
   std::optional<std::string> next_page;
+  UnixSeconds query_end = 0;  // as it was asked for
 
   std::size_t size() const { return static_cast<std::size_t>((end - start) / store::seconds_of(width)); }
   std::size_t index_of(UnixSeconds bucket) const {
@@ -31,6 +32,9 @@ struct BucketPage {
 // `most_days` replaces the highest limit of days.
 BucketPage read_buckets(const json::object& query, UnixSeconds now,
                         std::optional<std::int64_t> most_days = std::nullopt);
+
+// The page ends before the bucket that begins at `end`, where that is earlier: it would not have fit.
+void end_page(BucketPage& page, UnixSeconds end);
 
 // An empty list for each bucket, in the memory of one document.
 std::vector<json::array> empty_results(const BucketPage& page);

@@ -66,6 +66,27 @@ TEST(Buckets, ACursorKeepsTheEndOfItsQuery) {
   EXPECT_EQ(shown(later), "1764109800 6");
 }
 
+TEST(Buckets, APageThatEndsEarlyGoesOnThere) {
+  const std::string query = R"({"start_time":1763510399,"limit":3)";
+  auto page = read(query + "}");
+  end_page(page, page.end);
+  EXPECT_EQ(shown(page), "1763424000 3 more");
+  end_page(page, 1763424000 + 86'400);
+  EXPECT_EQ(shown(page), "1763424000 1 more");
+  page = read(query + R"(,"page":")" + *page.next_page + "\"}");
+  EXPECT_EQ(shown(page), "1763510400 3 more") << "a whole page again";
+  page = read(query + R"(,"page":")" + *page.next_page + "\"}");
+  EXPECT_EQ(shown(page), "1763769600 3 more");
+  page = read(query + R"(,"page":")" + *page.next_page + "\"}");
+  EXPECT_EQ(shown(page), "1764028800 1") << "the last one";
+  page = read(query + R"(,"end_time":1763769600})");
+  EXPECT_EQ(shown(page), "1763424000 3 more");
+  page = read(query + R"(,"end_time":1763683200})");
+  EXPECT_EQ(shown(page), "1763424000 3") << "nothing comes later";
+  end_page(page, 1763596800);
+  EXPECT_EQ(shown(page), "1763424000 2 more") << "now something does";
+}
+
 TEST(Buckets, ForeignCursorsAreRefused) {
   const std::string next = *read(R"({"start_time":0,"end_time":864000,"bucket_width":"1m"})").next_page;
   EXPECT_EQ(next, "page_e10_d2f00");

@@ -1,6 +1,7 @@
 #include "store/usage.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <tuple>
@@ -52,20 +53,20 @@ std::string upsert_statement(std::string_view table) {
       table, columns, values, sums);
 }
 
-std::vector<CostRow> read_costs(db::Connection& connection, const CostQuery& query) {
+std::vector<CostRow> read_cost_rows(db::Connection& connection, const CostQuery& query, UnixSeconds end,
+                                    std::size_t most) {
   using enum CostQuery::Group;
   const bool by_project = query.group == project || query.group == both;
   const bool by_item = query.group == line_item || query.group == both;
   const std::string groups =
       fmt::format("{}{}", by_project ? ", project_id" : "", by_item ? ", line_item" : "");
-  std::vector<db::Param> values{query.organization, query.start, query.end};
+  std::vector<db::Param> values{query.organization, query.start, end, most};
   std::string sql = fmt::format(
       "SELECT bucket, CAST(SUM(amount) AS BIGINT){} FROM cost_days WHERE organization_id = $1 AND bucket >= "
-      "$2 "
-      "AND bucket < $3",
+      "$2 AND bucket < $3",
       groups);
   if (!query.projects.empty()) restrict(sql, values, "project_id", query.projects);
-  fmt::format_to(std::back_inserter(sql), " GROUP BY bucket{} ORDER BY bucket{}", groups, groups);
+  fmt::format_to(std::back_inserter(sql), " GROUP BY bucket{} ORDER BY bucket{} LIMIT $4", groups, groups);
   std::vector<CostRow> out;
   for (const db::Row row : connection.query(sql, values)) {
     CostRow& made = out.emplace_back();
@@ -77,36 +78,104 @@ std::vector<CostRow> read_costs(db::Connection& connection, const CostQuery& que
   return out;
 }
 
-// The last change before a moment holds at that moment.
-std::vector<LevelRow> read_levels(db::Connection& connection, const LevelQuery& query, UnixSeconds now) {
-  const UnixSeconds width = seconds_of(query.width);
-  std::vector<db::Param> values{query.organization, query.end};
-  std::string sql =
-      "SELECT project_id, changed_at, bytes FROM vector_store_bytes WHERE organization_id = $1 AND "
-      "changed_at "
-      "< $2";
-  values.emplace_back(query.start);
-  // Of what is older than the first bucket, each project's last change.
-  sql +=
-      " AND (changed_at >= $3 OR changed_at = (SELECT MAX(o.changed_at) FROM vector_store_bytes o WHERE "
-      "o.organization_id = vector_store_bytes.organization_id AND o.project_id = "
-      "vector_store_bytes.project_id AND o.changed_at < $3))";
-  if (!query.projects.empty()) restrict(sql, values, "project_id", query.projects);
-  sql += " ORDER BY changed_at, project_id";
-  const db::Rows changes = connection.query(sql, values);
-
-  std::vector<LevelRow> out;
-  std::map<ProjectId, std::int64_t> levels;
-  std::size_t next = 0;
-  for (UnixSeconds bucket = query.start; bucket < query.end && bucket <= now; bucket += width) {
-    for (; next < changes.size() && changes[next].get<UnixSeconds>(1) < bucket + width; ++next)
-      levels[changes[next].get<ProjectId>(0)] = changes[next].get<std::int64_t>(2);
-    for (const auto& [project, bytes] : levels) {
-      if (bytes != 0) out.push_back({bucket, project, bytes});
-    }
+CostSums read_costs(db::Connection& connection, const CostQuery& query) {
+  CostSums out{read_cost_rows(connection, query, query.end, query.most_results + 1), query.end};
+  if (out.rows.size() <= query.most_results) return out;
+  const UnixSeconds cut = out.rows.back().bucket;  // the first that does not fit
+  if (cut > query.start) {
+    std::erase_if(out.rows, [cut](const CostRow& row) { return row.bucket == cut; });
+    out.end = cut;
+    return out;
   }
+  constexpr std::size_t all = std::numeric_limits<std::int64_t>::max();
+  out.end = query.start + seconds_of(Width::day);
+  out.rows = read_cost_rows(connection, query, out.end, all);
   return out;
 }
+
+// The last change before a moment holds at that moment. Buckets are read some at a time, so that a page that
+// ends early reads few that it does not show.
+class LevelReading {
+ public:
+  LevelReading(db::Connection& connection, const LevelQuery& query)
+      : connection_(connection), query_(query) {}
+
+  Levels read(UnixSeconds now) {
+    const UnixSeconds width = seconds_of(query_.width);
+    read_first();
+    Levels out{.end = query_.end};
+    db::Rows changes(3);
+    std::size_t next = 0;
+    UnixSeconds known = query_.start;
+    for (UnixSeconds bucket = query_.start; bucket < query_.end && bucket <= now; bucket += width) {
+      if (bucket == known) {
+        known = std::min(bucket + buckets_at_once * width, query_.end);
+        changes = read_changes(bucket, known);
+        next = 0;
+      }
+      for (; next < changes.size() && changes[next].get<UnixSeconds>(1) < bucket + width; ++next)
+        set(changes[next].get<ProjectId>(0), changes[next].get<std::int64_t>(2));
+      const std::size_t more =
+          query_.group == LevelQuery::Group::project ? levels_.size() : (total_ != 0 ? 1 : 0);
+      if (out.rows.size() + more > query_.most_results && bucket > query_.start) {
+        out.end = bucket;
+        break;
+      }
+      show(bucket, out.rows);
+    }
+    return out;
+  }
+
+ private:
+  static constexpr UnixSeconds buckets_at_once = 60;
+
+  // Of what is older than the first bucket, each project's last change.
+  void read_first() {
+    std::vector<db::Param> values{query_.organization, query_.start};
+    std::string sql =
+        "SELECT project_id, changed_at, bytes FROM vector_store_bytes WHERE organization_id = $1 AND "
+        "changed_at "
+        "= (SELECT MAX(o.changed_at) FROM vector_store_bytes o WHERE o.organization_id = "
+        "vector_store_bytes.organization_id AND o.project_id = vector_store_bytes.project_id AND "
+        "o.changed_at "
+        "< $2)";
+    if (!query_.projects.empty()) restrict(sql, values, "project_id", query_.projects);
+    for (const db::Row row : connection_.query(sql, values))
+      set(row.get<ProjectId>(0), row.get<std::int64_t>(2));
+  }
+
+  db::Rows read_changes(UnixSeconds start, UnixSeconds end) {
+    std::vector<db::Param> values{query_.organization, start, end};
+    std::string sql =
+        "SELECT project_id, changed_at, bytes FROM vector_store_bytes WHERE organization_id = $1 AND "
+        "changed_at "
+        ">= $2 AND changed_at < $3";
+    if (!query_.projects.empty()) restrict(sql, values, "project_id", query_.projects);
+    sql += " ORDER BY changed_at, project_id";
+    return connection_.query(sql, values);
+  }
+
+  void set(const ProjectId& project, std::int64_t bytes) {
+    const auto [known, added] = levels_.try_emplace(project, 0);
+    total_ += bytes - known->second;
+    known->second = bytes;
+    if (bytes == 0) levels_.erase(known);
+  }
+
+  void show(UnixSeconds bucket, std::vector<LevelRow>& rows) const {
+    if (query_.group == LevelQuery::Group::none) {
+      if (total_ != 0) rows.push_back({bucket, ProjectId(), total_});
+      return;
+    }
+    for (const auto& [project, bytes] : levels_)
+      rows.push_back({bucket, project, bytes});
+  }
+
+  db::Connection& connection_;
+  const LevelQuery& query_;
+  std::map<ProjectId, std::int64_t> levels_;  // never 0
+  std::int64_t total_ = 0;
+};
 
 void add_spending(db::Connection& connection, std::vector<CostDelta> costs, std::vector<Spending>& spent) {
   std::ranges::sort(costs, {}, [](const CostDelta& cost) {
@@ -261,14 +330,14 @@ Task<std::vector<Spending>> Usage::add(const UsageBatch& batch, UnixSeconds now)
   co_return spent;
 }
 
-Task<std::vector<CostRow>> Usage::query_costs(CostQuery query) {
+Task<CostSums> Usage::query_costs(CostQuery query) {
   co_return co_await database_.read(
       [&query](db::Connection& connection) { return read_costs(connection, query); });
 }
 
-Task<std::vector<LevelRow>> Usage::query_vector_store_bytes(LevelQuery query, UnixSeconds now) {
+Task<Levels> Usage::query_vector_store_bytes(LevelQuery query, UnixSeconds now) {
   co_return co_await database_.read(
-      [&query, now](db::Connection& connection) { return read_levels(connection, query, now); });
+      [&query, now](db::Connection& connection) { return LevelReading(connection, query).read(now); });
 }
 
 void Usage::set_vector_store_bytes_in(db::Connection& connection, const Tenant& tenant, std::int64_t bytes,

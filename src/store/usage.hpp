@@ -109,6 +109,10 @@ struct UsageFilter {
   std::vector<std::string> values;
 };
 
+// What a page of results holds at the most, however many groups there are. It ends early, before the bucket
+// with which it would hold more; its first bucket is always whole. What comes later is not read.
+inline constexpr std::size_t most_results_of_page = 40'000;
+
 struct UsageQuery {
   OrganizationId organization;
   UsageKind kind = UsageKind::completions;
@@ -117,6 +121,7 @@ struct UsageQuery {
   UnixSeconds end = 0;
   std::vector<UsageFilter> filters;
   std::vector<UsageDimension> group_by;  // each once
+  std::size_t most_results = most_results_of_page;
 };
 
 // Of the dimensions grouped by, at their place in UsageDimension; empty texts where the series has none.
@@ -132,6 +137,7 @@ struct UsageRow {
 struct UsageSums {
   std::vector<UsageGroup> groups;
   std::vector<UsageRow> rows;
+  UnixSeconds end = 0;  // the query's, or where the page ended early; so below
 };
 
 struct LevelQuery {
@@ -140,12 +146,19 @@ struct LevelQuery {
   UnixSeconds start = 0;
   UnixSeconds end = 0;
   std::vector<std::string> projects;  // empty: all
+  enum class Group : std::uint8_t { none, project } group = Group::project;
+  std::size_t most_results = most_results_of_page;
 };
 
 struct LevelRow {
   UnixSeconds bucket = 0;
-  ProjectId project;
+  ProjectId project;       // empty: of all
   std::int64_t bytes = 0;  // never 0
+};
+
+struct Levels {
+  std::vector<LevelRow> rows;
+  UnixSeconds end = 0;
 };
 
 struct CostQuery {
@@ -154,6 +167,7 @@ struct CostQuery {
   UnixSeconds end = 0;
   std::vector<std::string> projects;  // empty: all
   enum class Group : std::uint8_t { none, project, line_item, both } group = Group::none;
+  std::size_t most_results = most_results_of_page;
 };
 
 struct CostRow {
@@ -161,6 +175,11 @@ struct CostRow {
   std::optional<std::string> project;
   std::optional<std::string> line_item;
   Money amount = 0;
+};
+
+struct CostSums {
+  std::vector<CostRow> rows;
+  UnixSeconds end = 0;
 };
 
 // Thread: any; `_in` the database's, inside write().
@@ -173,9 +192,9 @@ class Usage {
   Task<std::vector<Spending>> add(const UsageBatch& batch, UnixSeconds now);
 
   Task<UsageSums> query(UsageQuery query);
-  Task<std::vector<CostRow>> query_costs(CostQuery query);
+  Task<CostSums> query_costs(CostQuery query);
   // The level at the end of each bucket, or now where that is later.
-  Task<std::vector<LevelRow>> query_vector_store_bytes(LevelQuery query, UnixSeconds now);
+  Task<Levels> query_vector_store_bytes(LevelQuery query, UnixSeconds now);
 
   // Whoever changes a project's vector stores reports what they hold from now on, in the same transaction.
   static void set_vector_store_bytes_in(db::Connection& connection, const Tenant& tenant, std::int64_t bytes,

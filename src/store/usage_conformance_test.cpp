@@ -137,6 +137,147 @@ TEST_P(StoreConformance, GroupsAndFilters) {
   EXPECT_EQ(grouped({}, {{user_id, {"nobody"}}}), "");
 }
 
+// Follows the pages from `start` to `end`; "rows of page 1 | rows of page 2 | …".
+template <class Read>
+std::string read_pages(UnixSeconds start, UnixSeconds end, Read read) {
+  std::string text;
+  for (int pages = 0; start < end && pages < 100; ++pages) {
+    const UnixSeconds next = read(start, text);
+    EXPECT_GT(next, start);
+    EXPECT_EQ((next - start) % day, 0);
+    start = next;
+    if (start < end) text += "| ";
+  }
+  return text;
+}
+
+TEST_P(StoreConformance, APageEndsBeforeTheBucketThatDoesNotFit) {
+  const auto server = std::make_unique<Counting>(start());
+  const auto count = [&](int on, std::vector<std::string> models) {
+    for (std::string& model : models)
+      add(runtime_, *server, series_of("proj_a", std::move(model)), base + on * day, {.requests = 1});
+  };
+  count(0, {"a", "b"});
+  count(1, {"a", "b", "c", "d"});  // more than any page
+  count(3, {"a"});
+  count(4, {"b"});
+  count(5, {"c"});
+  count(6, {"a", "d"});
+  const auto pages = [&](std::size_t most, std::vector<UsageFilter> filters = {}) {
+    return read_pages(base, base + 8 * day, [&](UnixSeconds from, std::string& text) {
+      UsageQuery query = days(from, static_cast<int>((base + 8 * day - from) / day));
+      query.group_by = {UsageDimension::model};
+      query.filters = filters;
+      query.most_results = most;
+      const UsageSums sums = wait(runtime_, server->usage.query(query));
+      for (const UsageRow& row : sums.rows) {
+        text += std::to_string((row.bucket - base) / day) +
+                *sums.groups[row.group][static_cast<std::size_t>(UsageDimension::model)] + " ";
+      }
+      return sums.end;
+    });
+  };
+  EXPECT_EQ(pages(100), "0a 0b 1a 1b 1c 1d 3a 4b 5c 6a 6d ");
+  EXPECT_EQ(pages(11), "0a 0b 1a 1b 1c 1d 3a 4b 5c 6a 6d ");
+  EXPECT_EQ(pages(10), "0a 0b 1a 1b 1c 1d 3a 4b 5c | 6a 6d ");
+  EXPECT_EQ(pages(3), "0a 0b | 1a 1b 1c 1d | 3a 4b 5c | 6a 6d ");
+  EXPECT_EQ(pages(1), "0a 0b | 1a 1b 1c 1d | 3a | 4b | 5c | 6a 6d ");
+  EXPECT_EQ(pages(3, {{UsageDimension::model, {"a", "b"}}}), "0a 0b | 1a 1b 3a | 4b 6a ");
+}
+
+TEST_P(StoreConformance, ManyRowsAreReadInParts) {
+  const auto server = std::make_unique<Counting>(start());
+  constexpr int series = 300, minutes = 40;  // 12,000 rows: more than are read at once
+  UsageBatch batch;
+  for (int one = 0; one < series; ++one) {
+    for (int minute = 0; minute < minutes; ++minute)
+      batch.usage.push_back(
+          {series_of("proj_a", "m" + std::to_string(one)), base + minute * 60, {.requests = 1}});
+  }
+  wait(runtime_, server->usage.add(server->number(std::move(batch)), base));
+  const auto sums_of = [&](UsageDimension by, std::size_t most) {
+    std::int64_t rows = 0, requests = 0, pages = 0;
+    for (UnixSeconds from = base; from < base + minutes * 60; ++pages) {
+      const UsageSums sums = wait(runtime_, server->usage.query({.organization = OrganizationId("org-1"),
+                                                                 .width = UsageWidth::minute,
+                                                                 .start = from,
+                                                                 .end = base + minutes * 60,
+                                                                 .group_by = {by},
+                                                                 .most_results = most}));
+      EXPECT_LE(sums.rows.size(), most);
+      rows += static_cast<std::int64_t>(sums.rows.size());
+      for (const UsageRow& row : sums.rows)
+        requests += row.counts.requests;
+      from = sums.end;
+    }
+    return std::vector{pages, rows, requests};
+  };
+  using Sums = std::vector<std::int64_t>;
+  EXPECT_EQ(sums_of(UsageDimension::model, 100'000), (Sums{1, 12'000, 12'000}));
+  EXPECT_EQ(sums_of(UsageDimension::model, 1'000), (Sums{14, 12'000, 12'000})) << "3 minutes each";
+  EXPECT_EQ(sums_of(UsageDimension::project_id, 100'000), (Sums{1, 40, 12'000}));
+  EXPECT_EQ(sums_of(UsageDimension::project_id, 7), (Sums{6, 40, 12'000}));
+}
+
+TEST_P(StoreConformance, PagesOfCostsAndLevelsEndEarlyToo) {
+  const auto server = std::make_unique<Counting>(start());
+  const auto spend = [&](int on, std::vector<std::string> projects) {
+    UsageBatch batch;
+    for (std::string& project : projects)
+      batch.costs.push_back({series_of(project).tenant, base + on * day, "i", 1});
+    wait(runtime_, server->usage.add(server->number(std::move(batch)), base));
+  };
+  spend(0, {"a", "b", "c"});
+  spend(2, {"a"});
+  spend(3, {"b", "c"});
+  const UnixSeconds end = base + 5 * day;
+  const auto costs = [&](std::size_t most, CostQuery::Group group) {
+    return read_pages(base, end, [&](UnixSeconds from, std::string& text) {
+      const CostSums sums = wait(runtime_, server->usage.query_costs({.organization = OrganizationId("org-1"),
+                                                                      .start = from,
+                                                                      .end = end,
+                                                                      .group = group,
+                                                                      .most_results = most}));
+      for (const CostRow& row : sums.rows)
+        text += std::to_string((row.bucket - base) / day) + row.project.value_or("*") + " ";
+      return sums.end;
+    });
+  };
+  EXPECT_EQ(costs(100, CostQuery::Group::project), "0a 0b 0c 2a 3b 3c ");
+  EXPECT_EQ(costs(4, CostQuery::Group::project), "0a 0b 0c 2a | 3b 3c ");
+  EXPECT_EQ(costs(2, CostQuery::Group::project), "0a 0b 0c | 2a | 3b 3c ");
+  EXPECT_EQ(costs(2, CostQuery::Group::none), "0* 2* | 3* ");
+
+  const auto set = [&](std::string project, std::int64_t bytes, int on) {
+    wait(runtime_, server->process->database->write([&](db::Connection& connection) {
+      Usage::set_vector_store_bytes_in(connection, series_of(project).tenant, bytes, base + on * day);
+    }));
+  };
+  set("a", 1, -3);
+  set("b", 2, 1);
+  set("a", 0, 3);
+  const auto levels = [&](std::size_t most, LevelQuery::Group group) {
+    return read_pages(base, end, [&](UnixSeconds from, std::string& text) {
+      const Levels found =
+          wait(runtime_, server->usage.query_vector_store_bytes({.organization = OrganizationId("org-1"),
+                                                                 .start = from,
+                                                                 .end = end,
+                                                                 .group = group,
+                                                                 .most_results = most},
+                                                                end));
+      for (const LevelRow& row : found.rows)
+        text +=
+            std::to_string((row.bucket - base) / day) + row.project.str() + std::to_string(row.bytes) + " ";
+      return found.end;
+    });
+  };
+  EXPECT_EQ(levels(100, LevelQuery::Group::project), "0a1 1a1 1b2 2a1 2b2 3b2 4b2 ");
+  EXPECT_EQ(levels(3, LevelQuery::Group::project), "0a1 1a1 1b2 | 2a1 2b2 3b2 | 4b2 ");
+  EXPECT_EQ(levels(1, LevelQuery::Group::project), "0a1 | 1a1 1b2 | 2a1 2b2 | 3b2 | 4b2 ");
+  EXPECT_EQ(levels(100, LevelQuery::Group::none), "01 13 23 32 42 ");
+  EXPECT_EQ(levels(2, LevelQuery::Group::none), "01 13 | 23 32 | 42 ");
+}
+
 TEST_P(StoreConformance, KindsAndOrganizationsAreApart) {
   const auto server = std::make_unique<Counting>(start());
   UsageSeries images = series_of();
@@ -256,7 +397,8 @@ TEST_P(StoreConformance, CostsByDayProjectAndLineItem) {
                                                                         .start = base,
                                                                         .end = base + 2 * day,
                                                                         .projects = std::move(projects),
-                                                                        .group = group}))) {
+                                                                        .group = group}))
+                                  .rows) {
       text += std::to_string((row.bucket - base) / day) + " " + row.project.value_or("*") + " " +
               row.line_item.value_or("*") + " " + std::to_string(row.amount) + "; ";
     }
@@ -318,7 +460,8 @@ TEST_P(StoreConformance, VectorStoresAreALevel) {
                                                                 .start = base - day,
                                                                 .end = base + 4 * day,
                                                                 .projects = std::move(projects)},
-                                                               now))) {
+                                                               now))
+             .rows) {
       text += std::to_string((row.bucket - base) / day) + " " + row.project.str() + " " +
               std::to_string(row.bytes) + "; ";
     }

@@ -49,7 +49,7 @@ UsageSums read_totals(db::Connection& connection, const UsageQuery& query, std::
   for (const UsageFilter& filter : query.filters)
     restrict(sql, values, fmt::format("d.{}", name_of(filter.dimension)), filter.values);
   sql += " GROUP BY t.bucket ORDER BY t.bucket";
-  UsageSums out{.groups = {UsageGroup{}}};
+  UsageSums out{.groups = {UsageGroup{}}, .end = query.end};
   for (const db::Row row : connection.query(sql, values)) {
     UsageRow& made = out.rows.emplace_back(row.get<UnixSeconds>(0));
     std::size_t column = 1;
@@ -92,7 +92,9 @@ Groups read_groups(db::Connection& connection, const UsageQuery& query) {
   return groups;
 }
 
-constexpr std::int64_t buckets_at_once = 120;  // so that few rows are in memory at a time
+// So that few rows are in memory at a time, and few are read that the page does not show.
+constexpr std::size_t most_rows_at_once = 10'000;
+constexpr std::size_t least_rows_at_once = 500;
 constexpr std::size_t few_series = 64;
 
 // The rows of a bucket in the order of the index, added up here: sorting them by texts takes a database many
@@ -100,13 +102,16 @@ constexpr std::size_t few_series = 64;
 class Grouping {
  public:
   Grouping(const UsageQuery& query, Groups groups)
-      : query_(query), groups_(std::move(groups)), sums_(groups_.names.size()) {}
+      : query_(query), groups_(std::move(groups)), sums_(groups_.names.size()), bucket_(query.start) {}
 
   UsageSums read(db::Connection& connection, std::int64_t scope) {
-    const UnixSeconds span = buckets_at_once * seconds_of(query_.width);
-    for (UnixSeconds start = query_.start; start < query_.end; start += span)
-      read_span(connection, scope, start, std::min(start + span, query_.end));
-    return {std::move(groups_.names), std::move(out_)};
+    // A result needs a row at the least.
+    while (!full_ && read_some(connection, scope,
+                               std::clamp(query_.most_results - std::min(query_.most_results, out_.size()),
+                                          least_rows_at_once, most_rows_at_once))) {
+    }
+    if (!full_) emit();
+    return {std::move(groups_.names), std::move(out_), full_ ? bucket_ : query_.end};
   }
 
  private:
@@ -115,60 +120,79 @@ class Grouping {
     UsageCounts counts;
   };
 
-  void read_span(db::Connection& connection, std::int64_t scope, UnixSeconds start, UnixSeconds end) {
+  // From behind the last row on. False when there are no more.
+  bool read_some(db::Connection& connection, std::int64_t scope, std::size_t count) {
     std::string columns;
     for (std::size_t measure : of(query_.kind).counted)
       fmt::format_to(std::back_inserter(columns), ", {}", measures[measure].column);
-    std::vector<db::Param> values{scope, start, end};
-    std::string sql =
-        fmt::format("SELECT bucket, series{} FROM {} WHERE scope = $1 AND bucket >= $2 AND bucket < $3",
-                    columns, table_of(query_.width));
+    std::vector<db::Param> values{scope, bucket_, query_.end, series_, count};
+    const std::size_t fixed = values.size();
+    std::string sql = fmt::format(
+        "SELECT bucket, series{} FROM {} WHERE scope = $1 AND bucket >= $2 AND bucket < $3 AND (bucket > $2 "
+        "OR "
+        "series > $4)",
+        columns, table_of(query_.width));
     if (!query_.filters.empty() && groups_.of_series.size() <= few_series) {
       sql += " AND series IN (";
       for (const auto& [series, group] : groups_.of_series) {
         values.emplace_back(series);
-        fmt::format_to(std::back_inserter(sql), "{}${}", values.size() == 4 ? "" : ", ", values.size());
+        fmt::format_to(std::back_inserter(sql), "{}${}", values.size() == fixed + 1 ? "" : ", ",
+                       values.size());
       }
       sql += ")";
     }
-    sql += " ORDER BY bucket";
-    UnixSeconds bucket = start;
-    for (const db::Row row : connection.query(sql, values)) {
-      if (const UnixSeconds next = row.get<UnixSeconds>(0); next != bucket) {
-        emit(bucket);
-        bucket = next;
+    sql += " ORDER BY bucket, series LIMIT $5";
+    const db::Rows rows = connection.query(sql, values);
+    for (const db::Row row : rows) {
+      if (const UnixSeconds next = row.get<UnixSeconds>(0); next != bucket_) {
+        emit();
+        if (full_) return false;
+        bucket_ = next;
       }
-      const auto group = groups_.of_series.find(row.get<std::int64_t>(1));
-      if (group == groups_.of_series.end()) continue;
-      Sum& sum = sums_[group->second];
-      sum.any = true;
-      std::size_t column = 2;
-      for (std::size_t measure : of(query_.kind).counted)
-        sum.counts.*measures[measure].count += row.get<std::int64_t>(column++);
+      series_ = row.get<std::int64_t>(1);
+      add(row);
     }
-    emit(bucket);
+    return rows.size() == count;
   }
 
-  void emit(UnixSeconds bucket) {
-    for (std::size_t i = 0; i < sums_.size(); ++i) {
+  void add(const db::Row& row) {
+    const auto group = groups_.of_series.find(row.get<std::int64_t>(1));
+    if (group == groups_.of_series.end()) return;
+    Sum& sum = sums_[group->second];
+    any_ += sum.any ? 0 : 1;
+    sum.any = true;
+    std::size_t column = 2;
+    for (std::size_t measure : of(query_.kind).counted)
+      sum.counts.*measures[measure].count += row.get<std::int64_t>(column++);
+  }
+
+  void emit() {
+    full_ = bucket_ > query_.start && out_.size() + any_ > query_.most_results;
+    if (full_) return;
+    for (std::size_t i = 0; i < sums_.size() && any_ > 0; ++i) {
       if (!sums_[i].any) continue;
-      out_.push_back({bucket, i, sums_[i].counts});
+      out_.push_back({bucket_, i, sums_[i].counts});
       sums_[i] = {};
     }
+    any_ = 0;
   }
 
   const UsageQuery& query_;
   Groups groups_;
-  std::vector<Sum> sums_;
+  std::vector<Sum> sums_;    // of the bucket that is being read
+  std::size_t any_ = 0;      // of them there is something in
+  UnixSeconds bucket_;       // of the last row
+  std::int64_t series_ = 0;  // of the last row; ids begin with 1
+  bool full_ = false;        // bucket_ does not fit the page
   std::vector<UsageRow> out_;
 };
 
 UsageSums read_usage(db::Connection& connection, const UsageQuery& query) {
   const std::int64_t scope = find_scope(connection, query.organization, query.kind);
-  if (scope == 0) return {};
+  if (scope == 0) return {.end = query.end};
   if (query.group_by.empty()) return read_totals(connection, query, scope);
   Groups groups = read_groups(connection, query);
-  if (groups.names.empty()) return {};
+  if (groups.names.empty()) return {.end = query.end};
   return Grouping(query, std::move(groups)).read(connection, scope);
 }
 
