@@ -1,4 +1,5 @@
 """What requests used and what it cost: counted however they end, there after kill -9, refused when the budget is spent."""
+import sqlite3
 import time
 import unittest
 
@@ -166,6 +167,21 @@ class Durable(unittest.TestCase):
             total, = results(server, "costs")
             self.assertAlmostEqual(total["amount"]["value"], asked * CHAT_COST, 12)
 
+    def test_usage_that_cannot_be_written_at_the_end_keeps_nothing_else_from_the_disk(self):
+        with CannedUpstream() as upstream, Hearth(engine=False, models=upstream_model("up", [upstream.base_url])).start() as server:
+            def on_database(statement):
+                with sqlite3.connect(server.data / "hearth.db", timeout=10) as database:
+                    return database.execute(statement).fetchall()
+            on_database("ALTER TABLE usage_writers RENAME TO hidden")
+            self.assertEqual(server.post("/v1/chat/completions", chat("Hi", "up")).status, 200)
+            began = time.monotonic()
+            server.stop()                                            # with the status 0
+            self.assertTrue(1.9 < time.monotonic() - began < 10, "it is tried for a while, not for ever")
+            self.assertIn("usage is lost", server.log_path.read_text())
+            self.assertEqual(on_database("SELECT COUNT(*) FROM api_keys WHERE last_used_at IS NOT NULL"), [(1,)])
+            on_database("ALTER TABLE hidden RENAME TO usage_writers")
+            server.start()
+
     def test_nothing_is_written_while_nobody_asks(self):
         with CannedUpstream() as upstream, Hearth(engine=False, models=upstream_model("up", [upstream.base_url])).start() as server:
             self.assertEqual(server.post("/v1/chat/completions", chat("Hi", "up")).status, 200)
@@ -232,7 +248,8 @@ class CountedOnPostgres(Counted):
 class DurableOnPostgres(Durable):
     database = "postgres"
 
-    test_nothing_is_written_while_nobody_asks = None            # it looks at the files of SQLite
+    test_nothing_is_written_while_nobody_asks = None            # these look at the files of SQLite
+    test_usage_that_cannot_be_written_at_the_end_keeps_nothing_else_from_the_disk = None
 
 
 class BudgetsOnPostgres(Budgets):
