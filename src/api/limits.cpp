@@ -48,9 +48,14 @@ void add_standing(net::Headers& headers, std::string_view what, const domain::St
 }  // namespace
 
 Task<void> RequestLimits::reserve(Services& services, const contract::Call& call) {
-  if (call.operation.limited == Limited::none || !services.rate_limiter.enabled()) co_return;
-  if (!call.body || !call.principal.project) co_return;
+  if (call.operation.limited == Limited::none || !call.body || !call.principal.project) co_return;
   const json::object& body = call.body->get_object();
+  if (!services.rate_limiter.enabled()) {
+    if (call.operation.limited == Limited::tokens) {
+      prompt_estimate_ = domain::estimate_tokens(body, domain::Generates::nothing, 0).prompt;
+    }
+    co_return;
+  }
   const auto name = json::find_string(body, field::model);
   if (!name) co_return;
   const auto catalogue = co_await services.models.current();

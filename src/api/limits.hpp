@@ -24,6 +24,9 @@ class RequestLimits {
   // engine told nothing of the prompt, that counts as estimated.
   void settle(const contract::Used& used);
 
+  // Tokens of the prompt, as far as its text tells; also where nothing is limited.
+  std::int64_t prompt_estimate() const { return prompt_estimate_; }
+
  private:
   domain::Reservation reservation_;
   std::optional<domain::Standings> standings_;

@@ -20,7 +20,6 @@
 #include "contract/query.hpp"
 #include "contract/router.hpp"
 #include "contract/validator.hpp"
-#include "domain/token_estimate.hpp"
 
 namespace hearth::api {
 
@@ -68,8 +67,7 @@ struct Pipeline::Exchange {
   std::optional<contract::Principal> principal;
   std::vector<std::string> ignored;  // members of the body that are accepted without effect
   contract::Used used;
-  std::int64_t prompt_tokens = 0;  // estimated
-  bool accounted = false;          // see account()
+  bool accounted = false;  // see account()
   RequestLimits limits;
   std::string allow;           // for 405
   int status = 0;              // of the reply's header; 0 until it is sent
@@ -242,7 +240,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
     call.body = &document->root();
   }
 
-  if (operation.limited != contract::Limited::none) co_await check_budget(exchange, call);
+  if (operation.limited != contract::Limited::none) co_await check_budget(call);
   co_await exchange.limits.reserve(services_, call);
   const Handler handler = find_handler(operation.id);
   if (operation.method == "GET") {
@@ -256,13 +254,8 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   co_await send_reply(exchange, std::move(*reply));
 }
 
-Task<void> Pipeline::check_budget(Exchange& exchange, const contract::Call& call) {
-  if (!settings_.counts_usage) co_return;
-  co_await services_.spend_limits.check(tenant_of(call));
-  if (call.operation.limited == contract::Limited::tokens && call.body && call.body->is_object()) {
-    exchange.prompt_tokens =
-        domain::estimate_tokens(call.body->get_object(), domain::Generates::nothing, 0).prompt;
-  }
+Task<void> Pipeline::check_budget(const contract::Call& call) {
+  if (settings_.counts_usage) co_await services_.spend_limits.check(tenant_of(call));
 }
 
 void Pipeline::account(Exchange& exchange) {
@@ -276,7 +269,7 @@ void Pipeline::account(Exchange& exchange) {
 void Pipeline::record_usage(const Exchange& exchange) {
   if (!settings_.counts_usage || !exchange.operation || !exchange.principal) return;
   const Ending ending{.client_left = exchange.outcome == "client_gone",
-                      .prompt_tokens = exchange.prompt_tokens};
+                      .prompt_tokens = exchange.limits.prompt_estimate()};
   auto event = usage_event(*exchange.operation, *exchange.principal, exchange.used, ending, services_.costs);
   if (event) services_.usage_recorder.record(std::move(*event));
 }

@@ -73,9 +73,8 @@ class Pipeline final : public net::RequestHandler {
   Task<async::Semaphore::Permit> admit(const Exchange& exchange);
   // Memory for that many bytes of body and what becomes of them; ApiError 503 when it cannot be had in time.
   Task<async::Semaphore::Permit> reserve(const contract::Operation& operation, std::size_t bytes);
-  // ApiError 429 where the project's budget is spent. What the request may take is estimated here, for
-  // record_usage().
-  Task<void> check_budget(Exchange& exchange, const contract::Call& call);
+  // ApiError 429 where the project's budget is spent.
+  Task<void> check_budget(const contract::Call& call);
   // What the request used, to the limits, the metrics and the usage: once, before the last byte of a reply,
   // so that who has it sees it counted, or when the request has ended in another way.
   void account(Exchange& exchange);

@@ -28,6 +28,11 @@ std::uint64_t restarts_of(const engine::Engines& engines, std::string_view model
 
 }  // namespace
 
+const engine::Model* first_for_everyone(const std::vector<engine::Model>& models) {
+  const auto found = std::ranges::find_if(models, [](const engine::Model& model) { return !model.project; });
+  return found == models.end() ? nullptr : &*found;
+}
+
 Task<void> watch_readiness(api::ProcessState& process, domain::ModelDirectory& directory,
                            engine::Engines& engines, std::string default_model, const Clock& clock) {
   std::chrono::milliseconds pause = first_pause;
@@ -37,8 +42,8 @@ Task<void> watch_readiness(api::ProcessState& process, domain::ModelDirectory& d
     try {
       const auto snapshot = co_await directory.current();
       const auto& models = snapshot->models();
-      const engine::Model* model = default_model.empty() ? (models.empty() ? nullptr : &models.front())
-                                                         : snapshot->find(default_model, ProjectId());
+      const engine::Model* model =
+          default_model.empty() ? first_for_everyone(models) : snapshot->find(default_model, ProjectId());
       if (!model) throw ApiError::model_not_found(default_model.empty() ? "(none)" : default_model);
       model_id = model->id;
       const engine::CallContext call{"readiness", clock.steady_now() + probe_time};

@@ -10,6 +10,10 @@
 
 namespace hearth::app {
 
+// The model that stands for all where the configuration names none: the first that belongs to no project.
+// Null when there is none.
+const engine::Model* first_for_everyone(const std::vector<engine::Model>& models);
+
 // Runs until cancelled. Probes at start, again with growing pauses while that fails, and whenever the default
 // model's engine was restarted.
 Task<void> watch_readiness(api::ProcessState& process, domain::ModelDirectory& directory,

@@ -31,6 +31,7 @@ namespace hearth::app {
 namespace {
 
 constexpr std::size_t blocking_threads = 4;
+constexpr std::size_t mailing_threads = 2;
 // Of what is counted but not written when the server ends: how long it is tried, and how often.
 constexpr std::chrono::milliseconds last_flush{2'000};
 constexpr std::chrono::milliseconds last_flush_pause{250};
@@ -103,10 +104,11 @@ class RunningServer {
         runtime_(io_threads(config)),
         database_(open_database(config)),
         blocking_(blocking_threads),
+        mailing_(mailing_threads),
         access_epoch_(*database_),
         keys_(*database_, access_epoch_, clock_, ids_),
         administration_(*database_, keys_, clock_, ids_),
-        invite_notifier_(make_notifier(config, blocking_, ids_)),
+        invite_notifier_(make_notifier(config, mailing_, ids_)),
         invitations_(administration_.invites, *invite_notifier_,
                      std::chrono::duration_cast<std::chrono::seconds>(config.invites.lifetime)),
         logins_(*database_, administration_.users, blocking_, clock_, ids_,
@@ -219,7 +221,8 @@ class RunningServer {
   Task<std::string> default_model() {
     if (!config_.default_model.empty()) co_return config_.default_model;
     const auto snapshot = co_await models_.current();
-    co_return snapshot->models().empty() ? std::string() : snapshot->models().front().id;
+    const engine::Model* model = first_for_everyone(snapshot->models());
+    co_return model ? model->id : std::string();
   }
 
   Task<contract::Principal> default_project() {
@@ -269,6 +272,7 @@ class RunningServer {
   async::Runtime runtime_;
   std::unique_ptr<db::Database> database_;  // answers on the runtime's executors: it dies first
   async::BlockingPool blocking_;
+  async::BlockingPool mailing_;  // a mail server that hangs holds up no other work
   store::AccessEpoch access_epoch_;
   store::Keys keys_;
   store::Administration administration_;

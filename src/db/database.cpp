@@ -99,14 +99,19 @@ Database::Database(std::unique_ptr<Driver> driver, Options options)
   std::vector<std::unique_ptr<Session>> readers;
   for (std::size_t i = 0; i < std::max<std::size_t>(options_.readers, 1); ++i)
     readers.push_back(driver_->connect(Access::read));
+  auto first_reader = driver_->connect(Access::read);
   threads_.emplace_back([this, session = std::move(writer)]() mutable { write_loop(std::move(session)); });
+  threads_.emplace_back(
+      [this, session = std::move(first_reader)]() mutable { read_loop(first_reads_, std::move(session)); });
   for (auto& reader : readers) {
-    threads_.emplace_back([this, session = std::move(reader)]() mutable { read_loop(std::move(session)); });
+    threads_.emplace_back(
+        [this, session = std::move(reader)]() mutable { read_loop(reads_, std::move(session)); });
   }
 }
 
 Database::~Database() {
   reads_.close();
+  first_reads_.close();
   writes_.close();
 }
 
@@ -115,8 +120,8 @@ void Database::refuse(Job& job) {
   job.resolve();
 }
 
-void Database::read_loop(std::unique_ptr<Session> session) {
-  while (auto job = reads_.pop()) {
+void Database::read_loop(JobQueue& queue, std::unique_ptr<Session> session) {
+  while (auto job = queue.pop()) {
     try {
       if (!session) session = driver_->connect(Access::read);
       begin(*session);

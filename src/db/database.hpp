@@ -48,6 +48,13 @@ class Database {
     return submit(reads_, std::move(work));
   }
 
+  // As read(), on a thread of its own: for the short reads that every request may need (keys, the access
+  // epoch), so that they never queue behind the long ones of a few.
+  template <class Work>
+  auto read_first(Work work) -> Task<std::invoke_result_t<Work&, Connection&>> {
+    return submit(first_reads_, std::move(work));
+  }
+
   // `work(Connection&)` on the writer, in a savepoint of a transaction that it shares with other writes: what
   // it throws undoes its own changes only. Returns when that transaction is on the disk.
   template <class Work>
@@ -73,7 +80,7 @@ class Database {
   }
   static void refuse(Job& job);
 
-  void read_loop(std::unique_ptr<Session> session);
+  void read_loop(JobQueue& queue, std::unique_ptr<Session> session);
   void write_loop(std::unique_ptr<Session> session);
   void write_group(std::unique_ptr<Session>& session, std::unique_ptr<Job> first);
   void run_group(Session& session, std::unique_ptr<Job> first, std::vector<std::unique_ptr<Job>>& group);
@@ -81,6 +88,7 @@ class Database {
   std::unique_ptr<Driver> driver_;
   Options options_;
   JobQueue reads_;
+  JobQueue first_reads_;
   JobQueue writes_;
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> committed_writes_{0};

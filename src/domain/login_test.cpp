@@ -49,7 +49,7 @@ TEST(Passwords, NobodyHasNone) {
 TEST(LoginThrottle, RefusesAfterSomeAttemptsAndForgetsInTime) {
   FakeClock clock;
   LoginThrottle throttle(clock);
-  for (int i = 0; i < LoginThrottle::attempts_per_account; ++i)
+  for (int i = 0; i < LoginThrottle::attempts_per_pair; ++i)
     EXPECT_EQ(throttle.attempt("ann", "192.0.2.1").verdict, Verdict::allowed);
   const auto refused = throttle.attempt("ann", "192.0.2.1");
   EXPECT_EQ(refused.verdict, Verdict::refused_now);
@@ -77,6 +77,40 @@ TEST(LoginThrottle, OneAddressCannotTryAllAccounts) {
   for (int i = 0; i < 200; ++i)
     allowed += throttle.attempt(std::to_string(i), "192.0.2.1").verdict == Verdict::allowed ? 1 : 0;
   EXPECT_EQ(allowed, LoginThrottle::attempts_per_address);
+}
+
+TEST(LoginThrottle, AnAccountIsNotGuessedFromManyAddresses) {
+  FakeClock clock;
+  LoginThrottle throttle(clock);
+  int allowed = 0;
+  for (int i = 0; i < 200; ++i) {
+    allowed += throttle.attempt("ann", "192.0.2." + std::to_string(i)).verdict == Verdict::allowed ? 1 : 0;
+  }
+  EXPECT_EQ(allowed, LoginThrottle::attempts_per_account);
+  EXPECT_EQ(throttle.attempt("bob", "192.0.2.1").verdict, Verdict::allowed);
+}
+
+TEST(LoginThrottle, ANetworkOfVersion6IsOneAddress) {
+  FakeClock clock;
+  LoginThrottle throttle(clock);
+  int allowed = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string address = "2001:db8::" + std::to_string(i);
+    allowed += throttle.attempt(std::to_string(i), address).verdict == Verdict::allowed ? 1 : 0;
+  }
+  EXPECT_EQ(allowed, LoginThrottle::attempts_per_address);
+  EXPECT_EQ(throttle.attempt("ann", "2001:db8:0:1::1").verdict, Verdict::allowed);
+}
+
+TEST(LoginThrottle, WhoeverIsRefusedDoesNotMakeItForget) {
+  FakeClock clock;
+  LoginThrottle throttle(clock);
+  for (int i = 0; i < LoginThrottle::attempts_per_address + 1; ++i)
+    throttle.attempt("ann", "192.0.2.1");
+  const std::size_t before = throttle.size();
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_NE(throttle.attempt("made up " + std::to_string(i), "192.0.2.1").verdict, Verdict::allowed);
+  EXPECT_EQ(throttle.size(), before);
 }
 
 TEST(LoginThrottle, IsBounded) {

@@ -1,6 +1,10 @@
 #include "domain/login_throttle.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <initializer_list>
+#include <netinet/in.h>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -9,13 +13,29 @@
 namespace hearth::domain {
 namespace {
 
+// Whoever has an IPv6 address has the 2^64 beside it.
+std::string network_of(std::string_view address) {
+  in6_addr parsed{};
+  if (inet_pton(AF_INET6, std::string(address).c_str(), &parsed) != 1) return std::string(address);
+  return text::encode_hex(std::as_bytes(std::span(parsed.s6_addr).first(8)));
+}
+
 // Hashed, so that what callers send does not decide how much memory it takes.
-std::string account_key(std::string_view account, std::string_view address) {
-  return text::sha256_hex(fmt::format("{}\n{}", address, account));
+std::string pair_key(std::string_view account, std::string_view address) {
+  return text::sha256_hex(fmt::format("pair\n{}\n{}", network_of(address), account));
+}
+
+std::string account_key(std::string_view account) {
+  return text::sha256_hex(fmt::format("account\n{}", account));
 }
 
 std::string address_key(std::string_view address) {
-  return text::sha256_hex(address);
+  return text::sha256_hex(fmt::format("address\n{}", network_of(address)));
+}
+
+// Everybody of this machine comes from one UNIX socket: their accounts are counted, not the socket.
+bool is_shared(std::string_view address) {
+  return address == "unix";
 }
 
 }  // namespace
@@ -23,16 +43,23 @@ std::string address_key(std::string_view address) {
 LoginThrottle::Answer LoginThrottle::attempt(std::string_view account, std::string_view address) {
   const SteadyTime now = clock_.steady_now();
   std::lock_guard lock(mutex_);
-  const Answer by_account = count(account_key(account, address), attempts_per_account, now);
-  if (by_account.verdict != Verdict::allowed) return by_account;
-  return count(address_key(address), attempts_per_address, now);
+  // The address first: one that is refused leaves nothing behind for the accounts it names.
+  if (!is_shared(address)) {
+    const Answer by_address = count(address_key(address), attempts_per_address, now);
+    if (by_address.verdict != Verdict::allowed) return by_address;
+  }
+  const Answer by_pair = count(pair_key(account, address), attempts_per_pair, now);
+  if (by_pair.verdict != Verdict::allowed) return by_pair;
+  return count(account_key(account), attempts_per_account, now);
 }
 
 void LoginThrottle::forget(std::string_view account, std::string_view address) {
   std::lock_guard lock(mutex_);
-  entries_.erase(account_key(account, address));
-  const auto found = entries_.find(address_key(address));
-  if (found != entries_.end()) found->second.attempts = std::max(0, found->second.attempts - 1);
+  entries_.erase(pair_key(account, address));
+  for (const std::string& key : {account_key(account), address_key(address)}) {
+    const auto found = entries_.find(key);
+    if (found != entries_.end()) found->second.attempts = std::max(0, found->second.attempts - 1);
+  }
 }
 
 std::size_t LoginThrottle::size() const {
@@ -43,7 +70,7 @@ std::size_t LoginThrottle::size() const {
 LoginThrottle::Answer LoginThrottle::count(const std::string& key, int allowed, SteadyTime now) {
   auto found = entries_.find(key);
   if (found == entries_.end()) {
-    make_room(now);
+    if (!make_room(now)) return {Verdict::still_refused, window};
     found = entries_.emplace(key, Entry{0, now + window}).first;
   }
   Entry& entry = found->second;
@@ -58,13 +85,14 @@ LoginThrottle::Answer LoginThrottle::count(const std::string& key, int allowed, 
           std::chrono::ceil<std::chrono::seconds>(entry.end - now)};
 }
 
-void LoginThrottle::make_room(SteadyTime now) {
-  if (entries_.size() < max_entries) return;
+// False when all of them are fresh and counted more than once: the newcomer is refused, none of them is
+// forgotten.
+bool LoginThrottle::make_room(SteadyTime now) {
+  if (entries_.size() < max_entries) return true;
   std::erase_if(entries_, [now](const auto& entry) { return entry.second.end <= now; });
-  if (entries_.size() < max_entries) return;
-  // All of them are fresh: those of the fewest attempts go, accounts that are being guessed stay.
+  if (entries_.size() < max_entries) return true;
   std::erase_if(entries_, [](const auto& entry) { return entry.second.attempts <= 1; });
-  if (entries_.size() >= max_entries) entries_.clear();
+  return entries_.size() < max_entries;
 }
 
 }  // namespace hearth::domain

@@ -13,12 +13,14 @@
 
 namespace hearth::domain {
 
-// Counts the attempts of the last minutes for each pair of an account and an address, and for each address.
-// Lives in one process and forgets when that ends. Thread: any.
+// Counts the attempts of the last minutes for each address (of IPv6 the network of 64 bits), each account
+// from one address, and each account from everywhere. Lives in one process and forgets when that ends.
+// Thread: any.
 class LoginThrottle {
  public:
-  static constexpr int attempts_per_account = 5;   // from one address
-  static constexpr int attempts_per_address = 50;  // for all accounts together
+  static constexpr int attempts_per_pair = 5;       // of one account from one address
+  static constexpr int attempts_per_address = 50;   // for all accounts together
+  static constexpr int attempts_per_account = 100;  // from all addresses together
   static constexpr std::chrono::minutes window{15};
   static constexpr std::size_t max_entries = 20'000;
 
@@ -44,7 +46,7 @@ class LoginThrottle {
   };
 
   Answer count(const std::string& key, int allowed, SteadyTime now);
-  void make_room(SteadyTime now);
+  bool make_room(SteadyTime now);
 
   const Clock& clock_;
   mutable std::mutex mutex_;

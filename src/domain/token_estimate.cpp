@@ -37,11 +37,14 @@ struct Reading {
   }
 
   void read(const json::object& object) {
-    if (object.contains("image_url") || json::find_string(object, "type") == "input_image") {
+    // Members of that name elsewhere, in the schema of a tool say, are text like any other.
+    const auto type = json::find_string(object, "type");
+    if (type == "image_url" || type == "input_image") {
       tokens += tokens_per_image;
       return;
     }
-    if (const json::object* sound = json::find_object(object, "input_audio")) {
+    const json::object* sound = type == "input_audio" ? json::find_object(object, "input_audio") : nullptr;
+    if (sound) {
       const auto data = json::find_string(*sound, "data").value_or("");
       tokens += static_cast<std::int64_t>(data.size()) * 3 / 4 / sound_bytes_per_token + 1;
       return;

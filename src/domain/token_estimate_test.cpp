@@ -38,6 +38,15 @@ TEST(TokenEstimate, PicturesAndSoundsDoNotCountByTheirBytes) {
   EXPECT_EQ(estimate(sound).prompt, 1 + 4 + 75'000 / 3200 + 1);
 }
 
+TEST(TokenEstimate, MembersThatAreNamedLikePicturesAreText) {
+  const std::string text(4000, 'A');
+  EXPECT_GE(
+      estimate(R"({"messages":[],"tools":[{"parameters":{"properties":{"image_url":{},"x":{"description":")" +
+               text + R"("},"input_audio":{"data":{}}}}}]})")
+          .prompt,
+      1000);
+}
+
 TEST(TokenEstimate, TheOutputIsWhatTheRequestAllows) {
   EXPECT_EQ(estimate(R"({"messages":[]})").output, default_output_tokens);
   EXPECT_EQ(estimate(R"({"messages":[],"max_completion_tokens":7,"n":3})").output, 21);

@@ -8,7 +8,7 @@ Task<std::uint64_t> AccessEpoch::current() {
     std::lock_guard lock(mutex_);
     if (known_ && token_ == token) co_return epoch_;
   }
-  const auto epoch = co_await database_.read([](db::Connection& connection) {
+  const auto epoch = co_await database_.read_first([](db::Connection& connection) {
     return connection.query("SELECT value FROM epochs WHERE name = 'access'")[0].get<std::uint64_t>(0);
   });
   std::lock_guard lock(mutex_);

@@ -83,7 +83,7 @@ class AuditLogs {
   explicit AuditLogs(db::Database& database) : database_(database) {}
 
   // In the transaction of the change that it tells of, so that neither exists without the other; advances the
-  // access epoch. Thread: the database's, inside write().
+  // access epoch, except for logins and logouts. Thread: the database's, inside write().
   static void append_in(db::Connection& connection, const Clock& clock, IdSource& ids, const Actor& actor,
                         const NewAuditLog& event);
 

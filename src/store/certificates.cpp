@@ -32,7 +32,7 @@ std::int64_t begin_change(db::Connection& connection, const OrganizationId& orga
   return next_sequence(connection, organization, "certificates");
 }
 
-ApiError unknown_certificate(const CertificateId& id, std::optional<std::string> param = std::nullopt) {
+ApiError unknown_certificate(const CertificateId& id, std::string param = "certificate_id") {
   return ApiError::not_found(fmt::format("No certificate with the id '{}' exists.", id.str()),
                              std::move(param));
 }
@@ -237,7 +237,8 @@ Task<void> Certificates::remove(Actor actor, CertificateId id) {
           "certificate_active",
           fmt::format("The certificate is active for {}: deactivate it first.",
                       record.active ? "the organization"
-                                    : fmt::format("the project '{}'", projects[0].get<std::string>(0))));
+                                    : fmt::format("the project '{}'", projects[0].get<std::string>(0))),
+          "certificate_id");
     }
     connection.execute("DELETE FROM project_certificates WHERE organization_id = $1 AND certificate_id = $2",
                        {actor.organization, id});

@@ -84,13 +84,15 @@ TEST_P(StoreConformance, CertificatesAreAddedNamedAndDeleted) {
 
     // Nobody else's.
     const OrganizationId other("org-other");
-    EXPECT_EQ(co_await error_of(certificates.get(other, made.id)), "404 not_found -");
-    EXPECT_EQ(co_await error_of(certificates.rename(actor_of(other), made.id, "x")), "404 not_found -");
-    EXPECT_EQ(co_await error_of(certificates.remove(actor_of(other), made.id)), "404 not_found -");
+    EXPECT_EQ(co_await error_of(certificates.get(other, made.id)), "404 not_found certificate_id");
+    EXPECT_EQ(co_await error_of(certificates.rename(actor_of(other), made.id, "x")),
+              "404 not_found certificate_id");
+    EXPECT_EQ(co_await error_of(certificates.remove(actor_of(other), made.id)),
+              "404 not_found certificate_id");
 
     co_await certificates.remove(actor, made.id);
-    EXPECT_EQ(co_await error_of(certificates.get(organization, made.id)), "404 not_found -");
-    EXPECT_EQ(co_await error_of(certificates.remove(actor, made.id)), "404 not_found -");
+    EXPECT_EQ(co_await error_of(certificates.get(organization, made.id)), "404 not_found certificate_id");
+    EXPECT_EQ(co_await error_of(certificates.remove(actor, made.id)), "404 not_found certificate_id");
     const std::string& id = made.id.str();
     const std::vector<AuditRow> expected{
         {"certificate.created", fmt::format(R"({{"id":"{}","name":"first"}})", id), ""},
@@ -163,7 +165,7 @@ TEST_P(StoreConformance, ActivationsOfCertificatesHappenWhollyOrNotAtAll) {
     EXPECT_EQ(names_of(co_await certificates.activate(actor, owner, Ids{a})), (Names{"a+"}));
     EXPECT_EQ(co_await server.epoch.current(), epoch);
     EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a+", "b+"}));
-    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active -");
+    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active certificate_id");
     EXPECT_EQ(names_of(co_await certificates.deactivate(actor, owner, Ids{a})), (Names{"a"}));
     EXPECT_EQ(names_of(co_await certificates.deactivate(actor, owner, Ids{a})), (Names{"a"}));
     co_await certificates.remove(actor, a);
@@ -198,7 +200,7 @@ TEST_P(StoreConformance, ProjectsHaveCertificatesOfTheirOwn) {
     co_await certificates.activate(actor, whole, Ids{b});
     EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a+", "b"}));
     EXPECT_EQ(names_of((co_await certificates.list(whole, {})).items), (Names{"a", "b+"}));
-    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active -");
+    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active certificate_id");
     const auto audit = co_await audit_of(server, organization);
     EXPECT_EQ(audit.back().project, "");
     EXPECT_EQ(audit[audit.size() - 2].project, project.str());

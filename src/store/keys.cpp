@@ -111,8 +111,8 @@ Task<std::optional<KeyRecord>> Keys::find_by_secret(std::string_view secret) {
   const std::uint64_t epoch = co_await epoch_.current();  // before the row is read
   auto record = find_cached(hash, epoch);
   if (!record) {
-    record =
-        co_await database_.read([hash](db::Connection& connection) { return find_active(connection, hash); });
+    record = co_await database_.read_first(
+        [hash](db::Connection& connection) { return find_active(connection, hash); });
     remember(hash, epoch, record);
   }
   if (record && record->expires_at && *record->expires_at <= clock_.unix_now()) co_return std::nullopt;

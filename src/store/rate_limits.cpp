@@ -34,6 +34,19 @@ ProjectRateLimits read_all(db::Connection& connection, const ProjectId& project)
   return limits;
 }
 
+// What is set in `values`, and of the rest what was.
+RateLimitValues lay_over(const RateLimitValues& known, const RateLimitValues& values) {
+  const auto newest = [](const auto& given, const auto& before) { return given ? given : before; };
+  return {.requests_per_minute = newest(values.requests_per_minute, known.requests_per_minute),
+          .tokens_per_minute = newest(values.tokens_per_minute, known.tokens_per_minute),
+          .images_per_minute = newest(values.images_per_minute, known.images_per_minute),
+          .audio_megabytes_per_minute =
+              newest(values.audio_megabytes_per_minute, known.audio_megabytes_per_minute),
+          .requests_per_day = newest(values.requests_per_day, known.requests_per_day),
+          .batch_input_tokens_per_day =
+              newest(values.batch_input_tokens_per_day, known.batch_input_tokens_per_day)};
+}
+
 }  // namespace
 
 Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, std::string_view model) {
@@ -54,34 +67,31 @@ Task<RateLimitValues> RateLimits::change(Actor actor, RateLimitChange change) {
   co_return co_await database_.write([&](db::Connection& connection) {
     const Project project = Projects::get_active_in(connection, {actor.organization, change.project});
     const RateLimitValues& values = change.values;
-    const db::Rows rows = connection.query(
-        fmt::format(
-            "INSERT INTO project_rate_limits (organization_id, project_id, model, {}, updated_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-            "ON CONFLICT (project_id, model) DO UPDATE SET "
-            "requests_per_minute = COALESCE(excluded.requests_per_minute, "
-            "project_rate_limits.requests_per_minute), "
-            "tokens_per_minute = COALESCE(excluded.tokens_per_minute, "
-            "project_rate_limits.tokens_per_minute), "
-            "images_per_minute = COALESCE(excluded.images_per_minute, "
-            "project_rate_limits.images_per_minute), "
-            "audio_megabytes_per_minute = COALESCE(excluded.audio_megabytes_per_minute, "
-            "project_rate_limits.audio_megabytes_per_minute), "
-            "requests_per_day = COALESCE(excluded.requests_per_day, project_rate_limits.requests_per_day), "
-            "batch_input_tokens_per_day = COALESCE(excluded.batch_input_tokens_per_day, "
-            "project_rate_limits.batch_input_tokens_per_day), "
-            "updated_at = excluded.updated_at RETURNING {}",
-            value_columns, value_columns),
-        {actor.organization, change.project, change.model, values.requests_per_minute,
-         values.tokens_per_minute, values.images_per_minute, values.audio_megabytes_per_minute,
-         values.requests_per_day, values.batch_input_tokens_per_day, clock_.unix_now()});
+    const RateLimitValues known = read_all(connection, change.project)[change.model];
+    const RateLimitValues now = lay_over(known, values);
+    if (now == known) return known;
+    connection.execute(
+        fmt::format("INSERT INTO project_rate_limits (organization_id, project_id, model, {}, updated_at) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+                    "ON CONFLICT (project_id, model) DO UPDATE SET "
+                    "requests_per_minute = excluded.requests_per_minute, "
+                    "tokens_per_minute = excluded.tokens_per_minute, "
+                    "images_per_minute = excluded.images_per_minute, "
+                    "audio_megabytes_per_minute = excluded.audio_megabytes_per_minute, "
+                    "requests_per_day = excluded.requests_per_day, "
+                    "batch_input_tokens_per_day = excluded.batch_input_tokens_per_day, "
+                    "updated_at = excluded.updated_at",
+                    value_columns),
+        {actor.organization, change.project, change.model, now.requests_per_minute, now.tokens_per_minute,
+         now.images_per_minute, now.audio_megabytes_per_minute, now.requests_per_day,
+         now.batch_input_tokens_per_day, clock_.unix_now()});
     AuditLogs::append_in(connection, clock_, ids_, actor,
                          {.type = "rate_limit.updated",
                           .project = change.project,
                           .project_name = project.name,
                           .resources = {change.id},
                           .details = change.details});
-    return parse_values(rows[0], 0);
+    return now;
   });
 }
 

@@ -24,6 +24,7 @@ struct RateLimitValues {
   std::optional<std::int64_t> audio_megabytes_per_minute;
   std::optional<std::int64_t> requests_per_day;
   std::optional<std::int64_t> batch_input_tokens_per_day;
+  bool operator==(const RateLimitValues&) const = default;
 };
 
 // By model.
@@ -49,7 +50,8 @@ class RateLimits {
   // All of a project. Throws ApiError 404 when the organization has no such project.
   Task<ProjectRateLimits> list(OrganizationId organization, ProjectId project);
 
-  // Lays the values that are set over those that were, and returns all of them. Throws ApiError 404 when the
+  // Lays the values that are set over those that were, and returns all of them; where that changes nothing,
+  // nothing is written. Throws ApiError 404 when the
   // organization has no such project, 400 project_archived when it is archived.
   Task<RateLimitValues> change(Actor actor, RateLimitChange change);
 

@@ -48,7 +48,9 @@ std::string Sessions::open_in(db::Connection& connection, const Clock& clock, Id
   const UnixSeconds now = clock.unix_now();
   std::string token = ids.secret(token_length);
   // Whoever logs in sweeps up what has ended.
-  connection.execute("DELETE FROM sessions WHERE user_id = $1 AND expires_at <= $2", {actor.id, now});
+  connection.execute("DELETE FROM sessions WHERE expires_at <= $1", {now});
+  connection.execute("DELETE FROM one_time_links WHERE purpose = $1 AND expires_at <= $2",
+                     {reset_purpose, now});
   connection.execute(
       "INSERT INTO sessions (token_hash, organization_id, user_id, created_at, expires_at) "
       "VALUES ($1, $2, $3, $4, $5)",
@@ -145,6 +147,11 @@ void Sessions::change_password_in(db::Connection& connection, const Clock& clock
                      {password_hash, user, actor.organization});
   connection.execute("DELETE FROM sessions WHERE user_id = $1 AND organization_id = $2",
                      {user, actor.organization});
+  // Links for a new password were for the old one.
+  connection.execute(
+      "DELETE FROM one_time_links WHERE organization_id = $1 AND purpose = $2 AND subject = $3 AND used_at "
+      "IS NULL",
+      {actor.organization, reset_purpose, user});
   AuditLogs::append_in(connection, clock, ids, actor,
                        {.type = "user.updated",
                         .resources = {user.str()},
