@@ -111,7 +111,7 @@ struct UsageFilter {
 
 // What a page of results holds at the most, however many groups there are. It ends early, before the bucket
 // with which it would hold more; its first bucket is always whole. What comes later is not read.
-inline constexpr std::size_t most_results_of_page = 40'000;
+inline constexpr std::size_t most_results_of_page = 30'000;
 
 struct UsageQuery {
   OrganizationId organization;
