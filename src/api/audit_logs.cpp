@@ -69,11 +69,7 @@ void read_times(const json::object& times, store::AuditLogFilter& filter) {
 }
 
 std::vector<std::string> read_list(const json::object& query, std::string_view name) {
-  std::vector<std::string> values;
-  if (const json::array* given = json::find_array(query, name)) {
-    for (const json::value& value : *given)
-      values.emplace_back(json::view(value.get_string()));
-  }
+  std::vector<std::string> values = read_texts(query, name);
   // Named twice is asked once.
   std::ranges::sort(values);
   const auto repeated = std::ranges::unique(values);

@@ -1,6 +1,7 @@
 // GET /organization/costs: what was spent, day by day.
 #include <algorithm>
 
+#include "api/pages.hpp"
 #include "api/services.hpp"
 #include "api/usage_buckets.hpp"
 #include "base/money.hpp"
@@ -47,10 +48,8 @@ Task<contract::Reply> usage_costs(Services& services, contract::Call& call) {
                          .start = page.start,
                          .end = page.end,
                          .group = read_group(call.query)};
-  if (const json::array* projects = json::find_array(call.query, field::project_ids)) {
-    for (const json::value& project : *projects)
-      query.projects.emplace_back(json::view(project.as_string()));
-  }
+  for (std::string& project : read_texts(call.query, field::project_ids))
+    query.projects.emplace_back(std::move(project));
   const auto sums = co_await services.usage.query_costs(std::move(query));
   end_page(page, sums.end);
   auto results = empty_results(page);

@@ -13,6 +13,15 @@ store::PageRequest read_page(const json::object& query) {
   return page;
 }
 
+std::vector<std::string> read_texts(const json::object& query, std::string_view name) {
+  std::vector<std::string> texts;
+  if (const json::array* given = json::find_array(query, name)) {
+    for (const json::value& text : *given)
+      texts.emplace_back(json::view(text.get_string()));
+  }
+  return texts;
+}
+
 json::value render_list(json::array data, bool has_more) {
   const auto id_of = [](const json::value& item) { return item.get_object().at(field::id); };
   json::value first = data.empty() ? json::value(nullptr) : id_of(data.front());

@@ -5,6 +5,7 @@
 #include <array>
 #include <span>
 
+#include "api/pages.hpp"
 #include "api/services.hpp"
 #include "api/usage_buckets.hpp"
 #include "contract/call.hpp"
@@ -66,15 +67,6 @@ constexpr Report transcriptions{UsageKind::audio_transcriptions,
                                 by_request};
 constexpr Report sessions{UsageKind::code_interpreter_sessions,
                           "organization.usage.code_interpreter_sessions.result", session_counts, by_project};
-
-std::vector<std::string> read_texts(const json::object& query, std::string_view name) {
-  std::vector<std::string> texts;
-  if (const json::array* list = json::find_array(query, name)) {
-    for (const json::value& text : *list)
-      texts.emplace_back(json::view(text.as_string()));
-  }
-  return texts;
-}
 
 std::vector<store::UsageFilter> read_filters(const json::object& query) {
   static constexpr std::array<std::pair<std::string_view, UsageDimension>, 6> lists{

@@ -22,13 +22,8 @@ json::value render_user(store::User user) {
 }  // namespace
 
 Task<contract::Reply> list_users(Services& services, contract::Call& call) {
-  std::vector<std::string> emails;
-  if (const json::array* wanted = json::find_array(call.query, field::emails)) {
-    for (const json::value& email : *wanted)
-      emails.emplace_back(json::view(email.get_string()));
-  }
-  auto page = co_await services.administration.users.list(call.principal.organization, std::move(emails),
-                                                          read_page(call.query));
+  auto page = co_await services.administration.users.list(
+      call.principal.organization, read_texts(call.query, field::emails), read_page(call.query));
   co_return contract::Reply::of(render_page(std::move(page), render_user));
 }
 
