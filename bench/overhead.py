@@ -17,9 +17,11 @@ def run(quick):
     body_file.write_text(json.dumps(request_body(False), separators=(",", ":")))
     upstream = canned_upstream()
     models = upstream_model("canned", upstream.port)
-    # Limits of every kind that can apply, high enough to refuse nothing: each is looked at.
-    limits = "[limits]\nrequests_per_minute = 100000000\ntokens_per_minute = 100000000000000\nrequests_per_day = 100000000000\n"
-    full, bare = Hearth(models, limits), Hearth(models, BARE)
+    # Limits of every kind that can apply and a budget, high enough to refuse nothing: each is looked at.
+    limits = ("[limits]\nrequests_per_minute = 100000000\ntokens_per_minute = 100000000000000\nrequests_per_day = 100000000000\n"
+              "monthly_budget = 1000000000\n")
+    prices = "price_input = 0.1\nprice_output = 0.2\n"
+    full, bare = Hearth(models + prices, limits), Hearth(models, BARE)
     for hearth in (full, bare):
         status, reply = post(hearth.port, "/v1/chat/completions", request_body(False), hearth.headers)
         if status != 200:

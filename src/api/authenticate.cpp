@@ -46,7 +46,8 @@ std::string redact_key(std::string_view secret) {
   return fmt::format("{}***{}", text::truncate_utf8(secret, shown), secret.substr(secret.size() - 4));
 }
 
-Task<contract::Principal> authenticate(store::Keys& keys, const net::Headers& headers) {
+Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys,
+                                                              const net::Headers& headers) {
   const std::string_view secret = bearer_token(headers.get("authorization"));
   if (secret.empty()) {
     throw ApiError::unauthenticated(
@@ -54,14 +55,12 @@ Task<contract::Principal> authenticate(store::Keys& keys, const net::Headers& he
         "You didn't provide an API key. Send it in an Authorization header with Bearer auth "
         "(i.e. Authorization: Bearer YOUR_KEY).");
   }
-  auto record = co_await keys.find_by_secret(secret);
-  if (!record) {
+  auto principal = co_await keys.find_by_secret(secret);
+  if (!principal) {
     const std::string shown = text::is_valid_utf8(secret) ? redact_key(secret) : "***";
     throw ApiError::unauthenticated("invalid_api_key", fmt::format("Incorrect API key provided: {}.", shown));
   }
-  contract::Principal principal{record->id, record->kind, std::move(record->organization),
-                                std::move(record->project), std::move(record->owner)};
-  check_named_tenant(principal, headers);
+  check_named_tenant(*principal, headers);
   co_return principal;
 }
 

@@ -1,6 +1,8 @@
 // Who is asking: from the request's headers to a Principal that may use the operation.
 #pragma once
 
+#include <memory>
+
 #include "contract/operation.hpp"
 #include "contract/principal.hpp"
 #include "json/json.hpp"
@@ -10,7 +12,7 @@
 namespace hearth::api {
 
 // Throws ApiError 401: no key, unknown key, a key of another organization or project than the headers name.
-Task<contract::Principal> authenticate(store::Keys& keys, const net::Headers& headers);
+Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys, const net::Headers& headers);
 
 // Throws ApiError 403: a key of the wrong kind for the operation (missing_scope), or an owner whose role does
 // not allow it (insufficient_permissions). `path` is the operation's, typed.

@@ -38,11 +38,21 @@ std::int64_t remaining(const domain::Standing& standing) {
   return std::max<std::int64_t>(0, standing.limit - standing.used);
 }
 
-void add_standing(net::Headers& headers, std::string_view what, const domain::Standing& standing) {
+struct HeaderNames {
+  const char* limit;
+  const char* remaining;
+  const char* reset;
+};
+constexpr HeaderNames of_requests{"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+                                  "x-ratelimit-reset-requests"};
+constexpr HeaderNames of_tokens{"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+                                "x-ratelimit-reset-tokens"};
+
+void add_standing(net::Headers& headers, const HeaderNames& names, const domain::Standing& standing) {
   if (standing.limit == domain::unlimited) return;
-  headers.add(fmt::format("x-ratelimit-limit-{}", what), fmt::format("{}", standing.limit));
-  headers.add(fmt::format("x-ratelimit-remaining-{}", what), fmt::format("{}", remaining(standing)));
-  headers.add(fmt::format("x-ratelimit-reset-{}", what), duration_text(standing.until_free));
+  headers.add(names.limit, fmt::format_int(standing.limit).str());
+  headers.add(names.remaining, fmt::format_int(remaining(standing)).str());
+  headers.add(names.reset, duration_text(standing.until_free));
 }
 
 }  // namespace
@@ -77,8 +87,8 @@ void RequestLimits::add_headers(net::Headers& headers) const {
   const domain::Standing& minute = standings_->requests;
   const domain::Standing& day = standings_->requests_per_day;
   // There is room for one of the two only: the one that ends first.
-  add_standing(headers, "requests", remaining(day) < remaining(minute) ? day : minute);
-  add_standing(headers, "tokens", standings_->tokens);
+  add_standing(headers, of_requests, remaining(day) < remaining(minute) ? day : minute);
+  add_standing(headers, of_tokens, standings_->tokens);
   if (standings_->hopeless) headers.add("x-should-retry", "false");
 }
 

@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::string_view json_type = "application/json";
 constexpr std::size_t unannounced_step = 64 * 1024;  // of a chunked body, at first
+constexpr std::size_t usual_headers = 16;            // of a reply, and those that its connection adds
 constexpr std::size_t read_step = 16 * 1024;
 constexpr std::chrono::milliseconds unwatched_time{50};  // before somebody looks whether the client has left
 
@@ -47,6 +48,8 @@ bool needs_new_connection(const ApiError& error) {
          error.code() == domain::ClientCertificates::untrusted;
 }
 
+const contract::Principal nobody;
+
 bool is_json(std::string_view content_type) {
   std::string_view media = content_type.substr(0, content_type.find(';'));
   while (media.ends_with(' '))
@@ -64,7 +67,7 @@ struct Pipeline::Exchange {
   RequestId id;
   SteadyTime started;
   const contract::Operation* operation = nullptr;
-  std::optional<contract::Principal> principal;
+  std::shared_ptr<const contract::Principal> principal;  // null: nobody
   std::vector<std::string> ignored;  // members of the body that are accepted without effect
   contract::Used used;
   bool accounted = false;  // see account()
@@ -208,7 +211,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);
 
   contract::Call call{.operation = operation,
-                      .principal = exchange.principal.value_or(contract::Principal{}),
+                      .principal = exchange.principal ? *exchange.principal : nobody,
                       .request_id = exchange.id,
                       .deadline = exchange.started + settings_.request_time,
                       .path = std::move(path_values),
@@ -317,6 +320,7 @@ net::ResponseHead Pipeline::reply_head(const Exchange& exchange, int status,
                                        std::string_view content_type) const {
   net::ResponseHead head;
   head.status = status;
+  head.headers.reserve(usual_headers);
   if (!content_type.empty()) head.headers.add("content-type", std::string(content_type));
   head.headers.add("x-request-id", exchange.id.str());
   const auto took = services_.clock.steady_now() - exchange.started;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,7 +43,7 @@ struct PipelineSettings {
 struct ProcessState {
   std::atomic<bool> ready{false};
   // Who acts for requests without a valid key where authentication is switched off.
-  std::optional<contract::Principal> anonymous;
+  std::shared_ptr<const contract::Principal> anonymous;
   std::function<net::ServerStatistics()> server_statistics;
 };
 

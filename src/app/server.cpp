@@ -225,13 +225,13 @@ class RunningServer {
     co_return model ? model->id : std::string();
   }
 
-  Task<contract::Principal> default_project() {
+  Task<std::shared_ptr<const contract::Principal>> default_project() {
     const auto organization = co_await store::Organizations(*database_).find_first();
     const auto project = co_await administration_.projects.get_default(organization->id);
     log::warn("authentication is off", {{"project", project.id.str()}});
     contract::Principal principal{.organization = organization->id, .project = project.id};
     principal.owner.role = contract::OrganizationRole::owner;
-    co_return principal;
+    co_return std::make_shared<const contract::Principal>(std::move(principal));
   }
 
   // The first start of a data directory makes the tenant and shows its keys, this once.

@@ -24,7 +24,7 @@ struct Client {
 // Built by the pipeline, lives until the reply's last byte. Thread: the session's.
 struct Call {
   const Operation& operation;
-  Principal principal;
+  const Principal& principal;
   RequestId request_id;
   SteadyTime deadline;
   // Typed and complete: defaults of the contract are filled in.

@@ -19,8 +19,15 @@ std::shared_ptr<const ClientCertificates::State> ClientCertificates::kept() {
   return state_;
 }
 
-Task<std::shared_ptr<const ClientCertificates::State>> ClientCertificates::state() {
-  const std::uint64_t epoch = co_await epoch_.current();  // before what it stands for
+// Without a coroutine where nothing has changed: every request asks.
+std::shared_ptr<const ClientCertificates::State> ClientCertificates::find_current() {
+  const auto epoch = epoch_.find_current();
+  auto state = kept();
+  return epoch && state && state->epoch == *epoch ? state : nullptr;
+}
+
+Task<std::shared_ptr<const ClientCertificates::State>> ClientCertificates::read() {
+  const std::uint64_t epoch = co_await epoch_.read();  // before what it stands for
   const auto before = kept();
   if (before && before->epoch == epoch) co_return before;
   store::ActiveCertificates active = co_await certificates_.read_active();
@@ -54,11 +61,14 @@ Task<std::shared_ptr<const ClientCertificates::State>> ClientCertificates::state
 }
 
 Task<std::shared_ptr<const net::ClientTrust>> ClientCertificates::current() {
-  co_return (co_await state())->trust;
+  auto now = find_current();
+  if (!now) now = co_await read();
+  co_return now->trust;
 }
 
 Task<void> ClientCertificates::check(const contract::Principal& principal, const net::RequestHead& head) {
-  const auto now = co_await state();
+  auto now = find_current();
+  if (!now) now = co_await read();
   if (now->trust->anchors().empty() || head.remote_address == unix_client) co_return;
   const auto organization = now->organizations.find(principal.organization);
   const auto project = principal.project ? now->projects.find(*principal.project) : now->projects.end();

@@ -50,7 +50,8 @@ class ClientCertificates final : public net::ClientTrustSource {
     std::map<ProjectId, Ids> projects;
   };
 
-  Task<std::shared_ptr<const State>> state();
+  std::shared_ptr<const State> find_current();
+  Task<std::shared_ptr<const State>> read();
   std::shared_ptr<const State> kept();
 
   store::Certificates& certificates_;

@@ -91,9 +91,12 @@ Task<Reservation> RateLimiter::reserve(LimitRequest request, std::optional<Stand
     amounts.tokens = request.tokens.total();
     if (request.tokens.prompt <= limits.tokens) amounts.tokens = std::min(amounts.tokens, limits.tokens);
   }
-  LimitLedger* asked = nullptr;
-  Decision decision =
-      co_await decide(fmt::format("{}/{}", request.project.str(), request.model), limits, amounts, asked);
+  std::string key;
+  key.reserve(request.project.str().size() + 1 + request.model.size());
+  key.append(request.project.str()).append("/").append(request.model);
+  LimitLedger* asked = &local_;
+  Decision decision = shared_ ? co_await ask_shared(std::move(key), limits, amounts, asked)
+                              : local_.decide(std::move(key), limits, amounts);
   if (!asked) co_return Reservation();
   standings = decision.standings;
   if (decision.refusal) {
@@ -106,29 +109,27 @@ Task<Reservation> RateLimiter::reserve(LimitRequest request, std::optional<Stand
 }
 
 // `asked` is who answered; nullptr when nobody was asked.
-Task<Decision> RateLimiter::decide(const std::string& key, const Limits& limits, const Amounts& amounts,
-                                   LimitLedger*& asked) {
-  if (shared_) {
-    std::string cause;
-    try {
-      asked = shared_.get();
-      Decision decision = co_await shared_->reserve(key, limits, amounts);
-      note_ledger(false, "");
-      co_return decision;
-    } catch (const LedgerAway& away) {
-      cause = away.what();
-      asked = nullptr;
-    }
-    note_ledger(true, cause);
-    if (settings_.failure == LedgerFailure::allow) co_return Decision{};
-    if (settings_.failure == LedgerFailure::refuse) {
-      throw ApiError::unavailable("rate_limits_unavailable",
-                                  "The server cannot check the rate limits at the moment; try again.")
-          .with_retry_after(away_pause);
-    }
+Task<Decision> RateLimiter::ask_shared(std::string key, const Limits& limits, const Amounts& amounts,
+                                       LimitLedger*& asked) {
+  std::string cause;
+  try {
+    asked = shared_.get();
+    Decision decision = co_await shared_->reserve(key, limits, amounts);
+    note_ledger(false, "");
+    co_return decision;
+  } catch (const LedgerAway& away) {
+    cause = away.what();
+    asked = nullptr;
+  }
+  note_ledger(true, cause);
+  if (settings_.failure == LedgerFailure::allow) co_return Decision{};
+  if (settings_.failure == LedgerFailure::refuse) {
+    throw ApiError::unavailable("rate_limits_unavailable",
+                                "The server cannot check the rate limits at the moment; try again.")
+        .with_retry_after(away_pause);
   }
   asked = &local_;
-  co_return co_await local_.reserve(key, limits, amounts);
+  co_return local_.decide(std::move(key), limits, amounts);
 }
 
 // Logged when it changes, not with every request.

@@ -74,8 +74,8 @@ class RateLimiter {
   Task<Reservation> reserve(LimitRequest request, std::optional<Standings>& standings);
 
  private:
-  Task<Decision> decide(const std::string& key, const Limits& limits, const Amounts& amounts,
-                        LimitLedger*& asked);
+  Task<Decision> ask_shared(std::string key, const Limits& limits, const Amounts& amounts,
+                            LimitLedger*& asked);
   void note_ledger(bool away, std::string_view cause);
 
   store::RateLimits& rates_;

@@ -17,7 +17,10 @@ constexpr UnixSeconds longest_month = 31 * 86'400;
 }  // namespace
 
 Task<void> SpendLimits::check(const store::Tenant& tenant) {
-  const auto budget = co_await budget_of(tenant);
+  auto epoch = epoch_.find_current();  // before the row is read
+  if (!epoch) epoch = co_await epoch_.read();
+  const auto known = find_known(tenant.project, *epoch);
+  const auto budget = known ? *known : co_await read_budget(tenant, *epoch);
   if (!budget) co_return;
   const UnixSeconds month = store::month_of(clock_.unix_now());
   if (co_await spent_by(tenant, month) < *budget) co_return;
@@ -29,13 +32,14 @@ Task<void> SpendLimits::check(const store::Tenant& tenant) {
                   from_money(*budget), settings_.currency, next));
 }
 
-Task<std::optional<Money>> SpendLimits::budget_of(const store::Tenant& tenant) {
-  const std::uint64_t epoch = co_await epoch_.current();  // before the row is read
-  {
-    std::lock_guard lock(mutex_);
-    const auto found = known_.find(tenant.project);
-    if (found != known_.end() && found->second.epoch == epoch) co_return found->second.amount;
-  }
+std::optional<std::optional<Money>> SpendLimits::find_known(const ProjectId& project, std::uint64_t epoch) {
+  std::lock_guard lock(mutex_);
+  const auto found = known_.find(project);
+  if (found == known_.end() || found->second.epoch != epoch) return std::nullopt;
+  return found->second.amount;
+}
+
+Task<std::optional<Money>> SpendLimits::read_budget(const store::Tenant& tenant, std::uint64_t epoch) {
   const auto own = co_await budgets_.find(tenant);
   const std::optional<Money> amount = own ? own->amount : settings_.monthly_budget;
   std::lock_guard lock(mutex_);

@@ -44,7 +44,9 @@ class SpendLimits {
     SteadyTime at;
   };
 
-  Task<std::optional<Money>> budget_of(const store::Tenant& tenant);
+  // The budget, or that there is none; nullopt: not known under this epoch.
+  std::optional<std::optional<Money>> find_known(const ProjectId& project, std::uint64_t epoch);
+  Task<std::optional<Money>> read_budget(const store::Tenant& tenant, std::uint64_t epoch);
   Task<Money> spent_by(const store::Tenant& tenant, UnixSeconds month);
   bool is_fresh(const ProjectId& project, std::uint64_t token);
 

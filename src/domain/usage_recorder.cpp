@@ -29,16 +29,15 @@ std::size_t UsageRecorder::CostKeyHash::operator()(const CostKey& key) const noe
 
 void UsageRecorder::record(UsageEvent event) {
   const UnixSeconds now = clock_.unix_now();
-  const store::Tenant tenant = event.series.tenant;
   Money cost = 0;
   for (const LineItem& item : event.costs)
     cost += item.amount;
   // The ledger first: it must know of an amount before that can be written.
-  if (cost > 0) ledger_.added(tenant.project, store::month_of(now), cost);
+  if (cost > 0) ledger_.added(event.series.tenant.project, store::month_of(now), cost);
   std::lock_guard lock(mutex_);
-  sums_.usage[{now - now % minute, std::move(event.series)}] += event.counts;
   for (LineItem& item : event.costs)
-    sums_.costs[{now - now % day, tenant, std::move(item.name)}] += item.amount;
+    sums_.costs[{now - now % day, event.series.tenant, std::move(item.name)}] += item.amount;
+  sums_.usage[{now - now % minute, std::move(event.series)}] += event.counts;
 }
 
 Task<void> UsageRecorder::run() {

@@ -27,12 +27,12 @@ struct UsageEvent {
 };
 
 // What was recorded is on the disk within `interval` and two writes: `kill -9` loses less than the last 200
-// ms on a disk that takes a write within 70 ms. A write that fails is tried again as it was, before anything
+// ms on a disk that takes a write within 50 ms. A write that fails is tried again as it was, before anything
 // newer: the store knows what it has already, so that one whose outcome it could not tell counts once.
 // Thread: any. Owned by app/.
 class UsageRecorder {
  public:
-  static constexpr std::chrono::milliseconds interval{50};
+  static constexpr std::chrono::milliseconds interval{100};
 
   UsageRecorder(store::Usage& usage, const Clock& clock, IdSource& ids)
       : usage_(usage), clock_(clock), writer_(ids.make("writer_")) {}

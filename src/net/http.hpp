@@ -23,6 +23,8 @@ class Headers {
   std::string_view get(std::string_view name) const;
   bool contains(std::string_view name) const;
   void add(std::string name, std::string value) { entries_.emplace_back(std::move(name), std::move(value)); }
+  // Room for this many.
+  void reserve(std::size_t count) { entries_.reserve(count); }
   void set(std::string_view name, std::string value);
   void erase(std::string_view name);
   const std::vector<Entry>& entries() const { return entries_; }

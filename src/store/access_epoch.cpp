@@ -1,22 +1,80 @@
 #include "store/access_epoch.hpp"
 
+#include <utility>
+
 namespace hearth::store {
 
-Task<std::uint64_t> AccessEpoch::current() {
+std::optional<std::uint64_t> AccessEpoch::find_current() {
+  const std::uint64_t token = database_.change_token();
+  std::lock_guard lock(mutex_);
+  return known_ && token_ == token ? std::optional(epoch_) : std::nullopt;
+}
+
+Task<std::uint64_t> AccessEpoch::read() {
   const std::uint64_t token = database_.change_token();  // before the row is read
+  std::shared_ptr<Reading> reading;
+  bool begins = false;
   {
     std::lock_guard lock(mutex_);
     if (known_ && token_ == token) co_return epoch_;
+    // One that began under this token reads what this one would; one that began before it may not.
+    begins = !reading_ || reading_->token != token;
+    if (begins) {
+      reading_ = std::make_shared<Reading>();
+      reading_->token = token;
+    }
+    reading = reading_;
   }
-  const auto epoch = co_await database_.read_first([](db::Connection& connection) {
+  if (begins) co_return co_await read_for_all(std::move(reading));
+  co_await async::await_callback<void>([this, &reading](async::Resolver<void> done) {
+    std::unique_lock lock(mutex_);
+    if (!reading->ended) {
+      reading->waiting.push_back(std::move(done));
+      return;
+    }
+    lock.unlock();
+    done({});
+  });
+  // The other's failure is not this one's.
+  co_return reading->epoch ? *reading->epoch : co_await read_row();
+}
+
+Task<std::uint64_t> AccessEpoch::read_row() {
+  co_return co_await database_.read_first([](db::Connection& connection) {
     return connection.query("SELECT value FROM epochs WHERE name = 'access'")[0].get<std::uint64_t>(0);
   });
-  std::lock_guard lock(mutex_);
-  // Of two that read at once, the later token wins nothing: at worst the next caller reads once more.
-  known_ = true;
-  token_ = token;
-  epoch_ = epoch;
-  co_return epoch;
+}
+
+Task<std::uint64_t> AccessEpoch::read_for_all(std::shared_ptr<Reading> reading) {
+  std::optional<std::uint64_t> epoch;
+  std::exception_ptr failure;
+  try {
+    epoch = co_await read_row();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  end(*reading, epoch);
+  if (failure) std::rethrow_exception(failure);
+  co_return *epoch;
+}
+
+void AccessEpoch::end(Reading& reading, std::optional<std::uint64_t> epoch) {
+  std::vector<async::Resolver<void>> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    // Of two that read at once, the later token wins nothing: at worst the next caller reads once more.
+    if (epoch) {
+      known_ = true;
+      token_ = reading.token;
+      epoch_ = *epoch;
+    }
+    reading.ended = true;
+    reading.epoch = epoch;
+    waiting.swap(reading.waiting);
+    if (reading_.get() == &reading) reading_.reset();
+  }
+  for (async::Resolver<void>& done : waiting)
+    done({});
 }
 
 void AccessEpoch::advance_in(db::Connection& connection) {

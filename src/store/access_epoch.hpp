@@ -1,13 +1,18 @@
 // A number that moves with every administrative change: keys, roles, limits, budgets, certificates.
 //
 // Caches of such things keep the epoch under which they read. Asking for it costs nothing while nobody
-// commits, and one read of one row after a commit, of whatever kind and in whatever process.
+// commits, and one read of one row after a commit, of whatever kind and in whatever process: all who ask
+// meanwhile share it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <vector>
 
+#include "async/callback.hpp"
 #include "db/database.hpp"
 
 namespace hearth::store {
@@ -17,8 +22,10 @@ class AccessEpoch {
  public:
   explicit AccessEpoch(db::Database& database) : database_(database) {}
 
-  // Read it before the data that a cache keeps.
-  Task<std::uint64_t> current();
+  // The epoch now, where nobody has committed since it was read: every request asks several times. Ask before
+  // reading the data that a cache keeps; nullopt: read() it.
+  std::optional<std::uint64_t> find_current();
+  Task<std::uint64_t> read();
 
   // Every change that a cache must notice calls this in its own transaction; AuditLogs::append_in does it for
   // what is audited. Until the commit other such changes wait: one that checks something before it changes it
@@ -26,11 +33,24 @@ class AccessEpoch {
   static void advance_in(db::Connection& connection);
 
  private:
+  // A read of the row that has begun, and who waits for it.
+  struct Reading {
+    std::uint64_t token = 0;  // the change token before it began
+    bool ended = false;
+    std::optional<std::uint64_t> epoch;  // nullopt at its end: it failed, or who read was cancelled
+    std::vector<async::Resolver<void>> waiting;
+  };
+
+  Task<std::uint64_t> read_row();
+  Task<std::uint64_t> read_for_all(std::shared_ptr<Reading> reading);
+  void end(Reading& reading, std::optional<std::uint64_t> epoch);
+
   db::Database& database_;
   std::mutex mutex_;
-  bool known_ = false;       // guarded by mutex_, as the next two
+  bool known_ = false;       // guarded by mutex_, as the rest
   std::uint64_t token_ = 0;  // the change token under which epoch_ was read
   std::uint64_t epoch_ = 0;
+  std::shared_ptr<Reading> reading_;  // the latest; null when none runs
 };
 
 }  // namespace hearth::store

@@ -106,18 +106,41 @@ std::optional<KeyRecord> find_active(db::Connection& connection, const std::stri
 
 }  // namespace
 
-Task<std::optional<KeyRecord>> Keys::find_by_secret(std::string_view secret) {
+Task<std::shared_ptr<const contract::Principal>> Keys::find_by_secret(std::string_view secret) {
   const Hash hash = text::sha256_hex(secret);
-  const std::uint64_t epoch = co_await epoch_.current();  // before the row is read
-  auto record = find_cached(hash, epoch);
-  if (!record) {
-    record = co_await database_.read_first(
-        [hash](db::Connection& connection) { return find_active(connection, hash); });
-    remember(hash, epoch, record);
+  auto epoch = epoch_.find_current();  // before the row is read
+  if (!epoch) epoch = co_await epoch_.read();
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = cache_.find(hash);
+    if (found != cache_.end() && found->second.epoch == *epoch) co_return use(found->second);
   }
-  if (record && record->expires_at && *record->expires_at <= clock_.unix_now()) co_return std::nullopt;
-  if (record) note_use(hash, *record);
-  co_return record;
+  auto record = co_await database_.read_first(
+      [hash](db::Connection& connection) { return find_active(connection, hash); });
+  std::lock_guard lock(mutex_);
+  if (!record) {  // not remembered: whoever sends random secrets must not fill the memory
+    cache_.erase(hash);
+    co_return nullptr;
+  }
+  if (cache_.size() >= max_cached_keys) cache_.clear();
+  Entry& entry = cache_[hash];
+  entry = {.principal = std::make_shared<const contract::Principal>(
+               std::move(record->id), record->kind, std::move(record->organization),
+               std::move(record->project), std::move(record->owner)),
+           .expires_at = record->expires_at,
+           .last_used_at = record->last_used_at,
+           .epoch = *epoch};
+  co_return use(entry);
+}
+
+std::shared_ptr<const contract::Principal> Keys::use(Entry& entry) {
+  const UnixSeconds now = clock_.unix_now();
+  if (entry.expires_at && *entry.expires_at <= now) return nullptr;
+  if (!entry.last_used_at || now - *entry.last_used_at >= use_resolution.count()) {
+    entry.last_used_at = now;
+    unsaved_.insert_or_assign(entry.principal->key, now);
+  }
+  return entry.principal;
 }
 
 Task<CreatedKey> Keys::create(NewKey key) {
@@ -205,33 +228,6 @@ Task<void> Keys::flush_uses() {
     unsaved_.merge(uses);  // what was noted meanwhile is newer and stays
   }
   std::rethrow_exception(failure);
-}
-
-std::optional<KeyRecord> Keys::find_cached(const Hash& hash, std::uint64_t epoch) {
-  std::lock_guard lock(mutex_);
-  const auto found = cache_.find(hash);
-  if (found == cache_.end() || found->second.epoch != epoch) return std::nullopt;
-  return found->second.record;
-}
-
-// Unknown secrets are not remembered: whoever sends random ones must not fill the memory.
-void Keys::remember(const Hash& hash, std::uint64_t epoch, const std::optional<KeyRecord>& record) {
-  std::lock_guard lock(mutex_);
-  if (!record) {
-    cache_.erase(hash);
-    return;
-  }
-  if (cache_.size() >= max_cached_keys) cache_.clear();
-  cache_.insert_or_assign(hash, Entry{*record, epoch});
-}
-
-void Keys::note_use(const Hash& hash, const KeyRecord& record) {
-  const UnixSeconds now = clock_.unix_now();
-  if (record.last_used_at && now - *record.last_used_at < use_resolution.count()) return;
-  std::lock_guard lock(mutex_);
-  unsaved_.insert_or_assign(record.id, now);
-  const auto cached = cache_.find(hash);
-  if (cached != cache_.end()) cached->second.record.last_used_at = now;
 }
 
 }  // namespace hearth::store

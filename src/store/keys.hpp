@@ -4,6 +4,7 @@
 // (285 bits), so there is nothing to guess that a slow hash would protect.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -56,11 +57,11 @@ class Keys {
   Keys(db::Database& database, AccessEpoch& epoch, const Clock& clock, IdSource& ids)
       : database_(database), epoch_(epoch), clock_(clock), ids_(ids) {}
 
-  // The key that `secret` belongs to, with its owner and what that may do; nullopt when it is unknown,
-  // revoked or past its end, its project is archived, or its owner is gone or no longer in the project. Kept
-  // in memory until the access epoch moves: a key that another process revoked a moment ago is not found.
-  // Notes the use (see record_uses).
-  Task<std::optional<KeyRecord>> find_by_secret(std::string_view secret);
+  // For whom the key that `secret` belongs to acts, and what they may do; null when it is unknown, revoked or
+  // past its end, its project is archived, or its owner is gone or no longer in the project. Kept in memory
+  // until the access epoch moves: a key that another process revoked a moment ago is not found. Notes the use
+  // (see record_uses).
+  Task<std::shared_ptr<const contract::Principal>> find_by_secret(std::string_view secret);
 
   Task<CreatedKey> create(NewKey key);
   // For who writes more in the same transaction. Thread: the database's.
@@ -81,14 +82,15 @@ class Keys {
 
  private:
   struct Entry {
-    KeyRecord record;
-    std::uint64_t epoch = 0;  // the access epoch under which it was read
+    std::shared_ptr<const contract::Principal> principal;
+    std::optional<UnixSeconds> expires_at;
+    std::optional<UnixSeconds> last_used_at;  // as this process knows it
+    std::uint64_t epoch = 0;                  // the access epoch under which it was read
   };
   using Hash = std::string;
 
-  std::optional<KeyRecord> find_cached(const Hash& hash, std::uint64_t epoch);
-  void remember(const Hash& hash, std::uint64_t epoch, const std::optional<KeyRecord>& record);
-  void note_use(const Hash& hash, const KeyRecord& record);
+  // Notes the use; null past the key's end. Under mutex_.
+  std::shared_ptr<const contract::Principal> use(Entry& entry);
 
   db::Database& database_;
   AccessEpoch& epoch_;

@@ -73,13 +73,13 @@ TEST_P(StoreConformance, AServiceAccountHasAKeyUntilItIsDeleted) {
     EXPECT_TRUE(!page.has_more && page.items.size() == 1 && page.items[0].id == other_account.account.id);
 
     co_await s.accounts.remove(actor, second.id, created.account.id);
-    EXPECT_FALSE((co_await s.keys.find_by_secret(created.key.secret)).has_value());
-    EXPECT_TRUE((co_await s.keys.find_by_secret(other_account.key.secret)).has_value());
+    EXPECT_EQ(co_await s.keys.find_by_secret(created.key.secret), nullptr);
+    EXPECT_NE(co_await s.keys.find_by_secret(other_account.key.secret), nullptr);
     EXPECT_EQ(co_await events(s), (Types{"project.created", "service_account.created", "api_key.created",
                                          "service_account.created", "api_key.created", "api_key.deleted",
                                          "service_account.deleted"}));
     co_await s.projects.archive(actor, second.id);
-    EXPECT_FALSE((co_await s.keys.find_by_secret(other_account.key.secret)).has_value());
+    EXPECT_EQ(co_await s.keys.find_by_secret(other_account.key.secret), nullptr);
     EXPECT_EQ(co_await refusal([&] { return s.accounts.create(actor, second.id, "x"); }),
               "project_archived project_id");
     EXPECT_EQ(co_await refusal([&] { return s.accounts.list(there, {}); }), "project_archived project_id");
@@ -129,7 +129,7 @@ TEST_P(StoreConformance, KeysOfAProjectAreListedWithTheirOwners) {
     EXPECT_EQ(co_await refusal([&] { return keys.list({own.organization, ProjectId("none")}, {}); }),
               "not_found project_id");
     co_await keys.revoke(actor, second.id, minted.record.id);
-    EXPECT_FALSE((co_await s.keys.find_by_secret(minted.secret)).has_value());
+    EXPECT_EQ(co_await s.keys.find_by_secret(minted.secret), nullptr);
     EXPECT_EQ(co_await refusal([&] { return keys.revoke(actor, second.id, minted.record.id); }),
               "not_found key_id");
     EXPECT_EQ((co_await keys.list(there, {})).items.size(), 1u);
@@ -161,7 +161,7 @@ TEST_P(StoreConformance, AdminKeysBelongToWhoMadeThem) {
               "not_found key_id");
     EXPECT_EQ((co_await keys.get_admin(own.organization, made.key.id)).name, "mine");
     co_await keys.revoke_admin(actor, made.key.id);
-    EXPECT_FALSE((co_await s.keys.find_by_secret(made.secret)).has_value());
+    EXPECT_EQ(co_await s.keys.find_by_secret(made.secret), nullptr);
     EXPECT_EQ(co_await refusal([&] { return keys.revoke_admin(actor, made.key.id); }), "not_found key_id");
     EXPECT_EQ(co_await events(s), (Types{"user.added", "api_key.created", "api_key.deleted"}));
   }(*server, tenant, foreign, act_for(tenant)));

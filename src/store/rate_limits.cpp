@@ -50,7 +50,10 @@ RateLimitValues lay_over(const RateLimitValues& known, const RateLimitValues& va
 }  // namespace
 
 Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, std::string_view model) {
-  const Shared limits = co_await current(project);
+  auto epoch = epoch_.find_current();  // before the rows are read
+  if (!epoch) epoch = co_await epoch_.read();
+  Shared limits = find_cached(project, *epoch);
+  if (!limits) limits = co_await read(project, *epoch);
   const auto found = limits->find(model);
   if (found == limits->end()) co_return std::nullopt;
   co_return found->second;
@@ -95,13 +98,13 @@ Task<RateLimitValues> RateLimits::change(Actor actor, RateLimitChange change) {
   });
 }
 
-Task<RateLimits::Shared> RateLimits::current(const ProjectId& project) {
-  const std::uint64_t epoch = co_await epoch_.current();  // before the rows are read
-  {
-    std::lock_guard lock(mutex_);
-    const auto found = cache_.find(project);
-    if (found != cache_.end() && found->second.epoch == epoch) co_return found->second.limits;
-  }
+RateLimits::Shared RateLimits::find_cached(const ProjectId& project, std::uint64_t epoch) {
+  std::lock_guard lock(mutex_);
+  const auto found = cache_.find(project);
+  return found != cache_.end() && found->second.epoch == epoch ? found->second.limits : nullptr;
+}
+
+Task<RateLimits::Shared> RateLimits::read(const ProjectId& project, std::uint64_t epoch) {
   auto limits = std::make_shared<const ProjectRateLimits>(co_await database_.read(
       [&project](db::Connection& connection) { return read_all(connection, project); }));
   std::lock_guard lock(mutex_);

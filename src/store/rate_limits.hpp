@@ -62,7 +62,8 @@ class RateLimits {
     std::uint64_t epoch = 0;
   };
 
-  Task<Shared> current(const ProjectId& project);
+  Shared find_cached(const ProjectId& project, std::uint64_t epoch);
+  Task<Shared> read(const ProjectId& project, std::uint64_t epoch);
 
   db::Database& database_;
   AccessEpoch& epoch_;

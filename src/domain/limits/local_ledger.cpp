@@ -3,6 +3,10 @@
 namespace hearth::domain {
 
 Task<Decision> LocalLedger::reserve(std::string key, const Limits& limits, Amounts amounts) {
+  co_return decide(std::move(key), limits, amounts);
+}
+
+Decision LocalLedger::decide(std::string key, const Limits& limits, const Amounts& amounts) {
   Shard& shard = shard_of(key);
   const std::int64_t lifetime = reservation_time_.count();
   Decision decision;
@@ -13,7 +17,7 @@ Task<Decision> LocalLedger::reserve(std::string key, const Limits& limits, Amoun
     decision = shard.windows[key].reserve(at, limits, amounts, {++shard.last_id, lifetime});
   }
   decision.ticket.key = std::move(key);
-  co_return decision;
+  return decision;
 }
 
 void LocalLedger::settle(Ticket ticket, Outcome outcome) {

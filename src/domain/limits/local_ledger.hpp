@@ -21,6 +21,8 @@ class LocalLedger final : public LimitLedger {
 
   Task<Decision> reserve(std::string key, const Limits& limits, Amounts amounts) override;
   void settle(Ticket ticket, Outcome outcome) override;
+  // reserve(), which never waits here.
+  Decision decide(std::string key, const Limits& limits, const Amounts& amounts);
 
   // Keys of which something is counted or held, or was until lately.
   std::size_t keys() const;
