@@ -258,7 +258,7 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
 }
 
 Task<void> Pipeline::check_budget(const contract::Call& call) {
-  if (settings_.counts_usage) co_await services_.spend_limits.check(tenant_of(call));
+  if (settings_.counts_usage) co_await services_.spend_limits.check(call.principal);
 }
 
 void Pipeline::account(Exchange& exchange) {

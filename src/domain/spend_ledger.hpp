@@ -6,7 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <utility>
+#include <unordered_map>
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
@@ -21,24 +21,33 @@ class SpendLedger {
  public:
   void added(const ProjectId& project, UnixSeconds month, Money amount);
 
+  // How old the amounts of others are: they were looked at no earlier than this.
+  struct Look {
+    std::uint64_t token = 0;  // the database's change token; 0: not known
+    SteadyTime at{};
+  };
+  struct Spent {
+    Money amount = 0;  // exact for this process
+    Look others;
+  };
+
   void writing(const ProjectId& project, UnixSeconds month);
   // `total` is what the project's row holds now.
-  void written(const ProjectId& project, UnixSeconds month, Money amount, Money total);
+  void written(const ProjectId& project, UnixSeconds month, Money amount, Money total, Look look);
 
-  // nullopt until a row was read or written. Exact for this process; others' amounts are as old as the last
-  // reading.
-  std::optional<Money> spent(const ProjectId& project, UnixSeconds month) const;
+  // nullopt until a row was read or written.
+  std::optional<Spent> spent(const ProjectId& project, UnixSeconds month) const;
 
   // Around a read of the row: a ticket before, then what was read. A reading that a write of this process
   // crossed is dropped, since nobody knows whether it holds that write.
   std::uint64_t begin_reading(const ProjectId& project, UnixSeconds month);
   // False when it was dropped.
-  bool read(const ProjectId& project, UnixSeconds month, std::uint64_t ticket, Money total);
+  bool read(const ProjectId& project, UnixSeconds month, std::uint64_t ticket, Money total, Look look);
 
  private:
-  using Key = std::pair<ProjectId, UnixSeconds>;
   struct Entry {
     std::optional<Money> stored;
+    Look look;
     Money pending = 0;
     std::uint64_t writes = 0;  // begun
     bool writing = false;
@@ -47,8 +56,7 @@ class SpendLedger {
   Entry& entry(const ProjectId& project, UnixSeconds month);
 
   mutable std::mutex mutex_;
-  std::map<Key, Entry> entries_;  // guarded by mutex_, as the next
-  UnixSeconds latest_month_ = 0;
+  std::map<UnixSeconds, std::unordered_map<ProjectId, Entry>> months_;  // guarded by mutex_
 };
 
 }  // namespace hearth::domain

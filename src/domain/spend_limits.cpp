@@ -16,14 +16,17 @@ constexpr UnixSeconds longest_month = 31 * 86'400;
 
 }  // namespace
 
-Task<void> SpendLimits::check(const store::Tenant& tenant) {
+Task<void> SpendLimits::check(const contract::Principal& principal) {
   auto epoch = epoch_.find_current();  // before the row is read
   if (!epoch) epoch = co_await epoch_.read();
-  const auto known = find_known(tenant.project, *epoch);
-  const auto budget = known ? *known : co_await read_budget(tenant, *epoch);
+  const ProjectId& project = *principal.project;
+  const auto known = find_known(project, *epoch);
+  const auto budget = known ? *known : co_await read_budget({principal.organization, project}, *epoch);
   if (!budget) co_return;
   const UnixSeconds month = store::month_of(clock_.unix_now());
-  if (co_await spent_by(tenant, month) < *budget) co_return;
+  auto spent = find_spent(project, month);
+  if (!spent) spent = co_await read_spent({principal.organization, project}, month);
+  if (*spent < *budget) co_return;
   const std::chrono::sys_seconds next(std::chrono::seconds(store::month_of(month + longest_month)));
   throw ApiError::rate_limited(
       "insufficient_quota",
@@ -39,7 +42,7 @@ std::optional<std::optional<Money>> SpendLimits::find_known(const ProjectId& pro
   return found->second.amount;
 }
 
-Task<std::optional<Money>> SpendLimits::read_budget(const store::Tenant& tenant, std::uint64_t epoch) {
+Task<std::optional<Money>> SpendLimits::read_budget(store::Tenant tenant, std::uint64_t epoch) {
   const auto own = co_await budgets_.find(tenant);
   const std::optional<Money> amount = own ? own->amount : settings_.monthly_budget;
   std::lock_guard lock(mutex_);
@@ -48,27 +51,23 @@ Task<std::optional<Money>> SpendLimits::read_budget(const store::Tenant& tenant,
   co_return amount;
 }
 
-Task<Money> SpendLimits::spent_by(const store::Tenant& tenant, UnixSeconds month) {
-  const std::uint64_t token = database_.change_token();  // before the row is read
-  if (const auto spent = ledger_.spent(tenant.project, month); spent && is_fresh(tenant.project, token)) {
-    co_return *spent;
-  }
-  const SteadyTime now = clock_.steady_now();
-  const std::uint64_t ticket = ledger_.begin_reading(tenant.project, month);
-  const Money stored = co_await budgets_.spent(tenant, month);
-  if (ledger_.read(tenant.project, month, ticket, stored)) {
-    std::lock_guard lock(mutex_);
-    if (readings_.size() >= max_known) readings_.clear();
-    readings_.insert_or_assign(tenant.project, Reading{token, now});
-  }
-  co_return ledger_.spent(tenant.project, month).value_or(stored);
+// What is known of others, where that is fresh.
+std::optional<Money> SpendLimits::find_spent(const ProjectId& project, UnixSeconds month) {
+  const auto spent = ledger_.spent(project, month);
+  if (!spent) return std::nullopt;
+  const bool fresh = clock_.steady_now() - spent->others.at < staleness ||
+                     (spent->others.token != 0 && spent->others.token == database_.change_token());
+  return fresh ? std::optional(spent->amount) : std::nullopt;
 }
 
-bool SpendLimits::is_fresh(const ProjectId& project, std::uint64_t token) {
-  std::lock_guard lock(mutex_);
-  const auto found = readings_.find(project);
-  if (found == readings_.end()) return false;
-  return found->second.token == token || clock_.steady_now() - found->second.at < staleness;
+Task<Money> SpendLimits::read_spent(store::Tenant tenant, UnixSeconds month) {
+  // Both before the row is read.
+  const SpendLedger::Look look{.token = database_.change_token(), .at = clock_.steady_now()};
+  const std::uint64_t ticket = ledger_.begin_reading(tenant.project, month);
+  const Money stored = co_await budgets_.spent(tenant, month);
+  ledger_.read(tenant.project, month, ticket, stored, look);
+  const auto spent = ledger_.spent(tenant.project, month);
+  co_return spent ? spent->amount : stored;
 }
 
 }  // namespace hearth::domain

@@ -7,6 +7,7 @@
 
 #include "async/task.hpp"
 #include "base/clock.hpp"
+#include "contract/principal.hpp"
 #include "domain/spend_ledger.hpp"
 #include "store/access_epoch.hpp"
 #include "store/budgets.hpp"
@@ -31,24 +32,20 @@ class SpendLimits {
         clock_(clock),
         settings_(std::move(settings)) {}
 
-  // ApiError 429 insufficient_quota when the budget is spent.
-  Task<void> check(const store::Tenant& tenant);
+  // ApiError 429 insufficient_quota when the budget of the principal's project is spent.
+  Task<void> check(const contract::Principal& principal);
 
  private:
   struct KnownBudget {
     std::uint64_t epoch = 0;
     std::optional<Money> amount;
   };
-  struct Reading {
-    std::uint64_t token = 0;  // the database's when the row was read
-    SteadyTime at;
-  };
 
   // The budget, or that there is none; nullopt: not known under this epoch.
   std::optional<std::optional<Money>> find_known(const ProjectId& project, std::uint64_t epoch);
-  Task<std::optional<Money>> read_budget(const store::Tenant& tenant, std::uint64_t epoch);
-  Task<Money> spent_by(const store::Tenant& tenant, UnixSeconds month);
-  bool is_fresh(const ProjectId& project, std::uint64_t token);
+  Task<std::optional<Money>> read_budget(store::Tenant tenant, std::uint64_t epoch);
+  std::optional<Money> find_spent(const ProjectId& project, UnixSeconds month);
+  Task<Money> read_spent(store::Tenant tenant, UnixSeconds month);
 
   store::Budgets& budgets_;
   store::AccessEpoch& epoch_;
@@ -57,8 +54,7 @@ class SpendLimits {
   const Clock& clock_;
   Settings settings_;
   std::mutex mutex_;
-  std::unordered_map<ProjectId, KnownBudget> known_;  // guarded by mutex_, as the next
-  std::unordered_map<ProjectId, Reading> readings_;
+  std::unordered_map<ProjectId, KnownBudget> known_;  // guarded by mutex_
 };
 
 }  // namespace hearth::domain

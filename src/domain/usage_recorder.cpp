@@ -81,8 +81,10 @@ std::optional<UsageRecorder::Write> UsageRecorder::take() {
 
 // When it throws, the batch may be written all the same: for the ledger it is still being written.
 Task<void> UsageRecorder::write() {
+  const SpendLedger::Look look{.at = clock_.steady_now()};
   for (const store::Spending& total : co_await usage_.add(write_->batch, clock_.unix_now()))
-    ledger_.written(total.project, total.month, write_->spending[{total.project, total.month}], total.amount);
+    ledger_.written(total.project, total.month, write_->spending[{total.project, total.month}], total.amount,
+                    look);
   write_.reset();
 }
 

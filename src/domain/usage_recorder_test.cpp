@@ -47,23 +47,23 @@ TEST(Costs, PriceCachedAndAudioTokensApart) {
 TEST(SpendLedger, KnowsWhatIsStillToBeWritten) {
   SpendLedger ledger;
   const ProjectId project("proj_a");
-  EXPECT_EQ(ledger.spent(project, 0), std::nullopt);
+  EXPECT_FALSE(ledger.spent(project, 0).has_value());
   ledger.added(project, 0, 5);
-  EXPECT_EQ(ledger.spent(project, 0), std::nullopt) << "nobody knows what is stored";
-  EXPECT_TRUE(ledger.read(project, 0, ledger.begin_reading(project, 0), 100));
-  EXPECT_EQ(ledger.spent(project, 0), 105);
+  EXPECT_FALSE(ledger.spent(project, 0).has_value()) << "nobody knows what is stored";
+  EXPECT_TRUE(ledger.read(project, 0, ledger.begin_reading(project, 0), 100, {}));
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 105);
   ledger.writing(project, 0);
   ledger.added(project, 0, 7);
-  EXPECT_EQ(ledger.spent(project, 0), 112);
-  ledger.written(project, 0, 5, 150);  // another replica has added 45
-  EXPECT_EQ(ledger.spent(project, 0), 157);
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 112);
+  ledger.written(project, 0, 5, 150, {});  // another replica has added 45
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 157);
   ledger.writing(project, 0);
-  EXPECT_EQ(ledger.spent(project, 0), 157);
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 157);
   ledger.added(project, 0, 1);
-  EXPECT_FALSE(ledger.read(project, 0, ledger.begin_reading(project, 0), 157)) << "while nobody knows";
-  EXPECT_EQ(ledger.spent(project, 0), 158) << "nothing counts twice";
-  ledger.written(project, 0, 7, 157);
-  EXPECT_EQ(ledger.spent(project, 0), 158);
+  EXPECT_FALSE(ledger.read(project, 0, ledger.begin_reading(project, 0), 157, {})) << "while nobody knows";
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 158) << "nothing counts twice";
+  ledger.written(project, 0, 7, 157, {});
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 158);
 }
 
 TEST(SpendLedger, DropsAReadingThatAWriteCrossed) {
@@ -72,11 +72,11 @@ TEST(SpendLedger, DropsAReadingThatAWriteCrossed) {
   ledger.added(project, 0, 5);
   const auto before = ledger.begin_reading(project, 0);
   ledger.writing(project, 0);
-  EXPECT_FALSE(ledger.read(project, 0, before, 5)) << "the write may or may not be in it";
-  EXPECT_FALSE(ledger.read(project, 0, ledger.begin_reading(project, 0), 5));
-  ledger.written(project, 0, 5, 5);
-  EXPECT_FALSE(ledger.read(project, 0, before, 0));
-  EXPECT_EQ(ledger.spent(project, 0), 5);
+  EXPECT_FALSE(ledger.read(project, 0, before, 5, {})) << "the write may or may not be in it";
+  EXPECT_FALSE(ledger.read(project, 0, ledger.begin_reading(project, 0), 5, {}));
+  ledger.written(project, 0, 5, 5, {});
+  EXPECT_FALSE(ledger.read(project, 0, before, 0, {}));
+  EXPECT_EQ(ledger.spent(project, 0)->amount, 5);
 }
 
 // Commits, and then loses the answer when it is told to.
@@ -177,7 +177,8 @@ class Recording : public testing::Test {
     std::string code;
     wait([](SpendLimits& l, const store::Tenant& tenant, std::string& out) -> Task<void> {
       try {
-        co_await l.check(tenant);
+        contract::Principal principal{.organization = tenant.organization, .project = tenant.project};
+        co_await l.check(principal);
       } catch (const ApiError& error) {
         EXPECT_EQ(error.status(), 429);
         EXPECT_FALSE(error.retry_after().has_value());
@@ -238,13 +239,13 @@ TEST_F(Recording, FromManyThreadsLosesNothing) {
   EXPECT_EQ(stored().requests, 8'000);
   const UnixSeconds month = store::month_of(clock_.unix_now());
   EXPECT_EQ(wait(budgets_.spent(tenant_, month)), 16'000);
-  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 16'000);
+  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month)->amount, 16'000);
 }
 
 TEST_F(Recording, AWriteWhoseAnswerIsLostCountsOnce) {
   const UnixSeconds month = store::month_of(clock_.unix_now());
   EXPECT_TRUE(recorder_.ledger().read(tenant_.project, month,
-                                      recorder_.ledger().begin_reading(tenant_.project, month), 0));
+                                      recorder_.ledger().begin_reading(tenant_.project, month), 0, {}));
   recorder_.record(event(5, 7));
   forget_ = true;
   EXPECT_THROW(wait(recorder_.flush()), std::exception);
@@ -253,12 +254,12 @@ TEST_F(Recording, AWriteWhoseAnswerIsLostCountsOnce) {
   recorder_.record(event(6, 8));  // of the same series: not part of what is tried again
   SpendLimits limited = limits(16);
   EXPECT_EQ(check(limited), "") << "15 are spent, though the row holds 7 of them already";
-  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 15);
+  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month)->amount, 15);
   wait(recorder_.flush());
   EXPECT_EQ(stored().requests, 2);
   EXPECT_EQ(stored().input_tokens, 11);
   EXPECT_EQ(wait(budgets_.spent(tenant_, month)), 15);
-  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 15);
+  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month)->amount, 15);
   forget_ = true;
   recorder_.record(event(1, 1));
   EXPECT_THROW(wait(recorder_.flush()), std::exception);
@@ -282,7 +283,7 @@ TEST_F(Recording, WhatCouldNotBeWrittenIsWrittenLater) {
   EXPECT_EQ(stored().input_tokens, 11);
   const UnixSeconds month = store::month_of(clock_.unix_now());
   EXPECT_EQ(wait(budgets_.spent(tenant_, month)), 15);
-  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month), 15);
+  EXPECT_EQ(recorder_.ledger().spent(tenant_.project, month)->amount, 15);
 }
 
 TEST_F(Recording, ABudgetEndsWhenItIsSpentWrittenOrNot) {
