@@ -78,11 +78,14 @@ def from_counts(status, output):
 
 def from_gtest(status, output):
     passed = re.search(r"\[  PASSED  \] (\d+) tests?", output)
-    failed = len(set(re.findall(r"(?m)^\[  FAILED  \] (\S+)(?: \(|,|$)", output)))
+    failures = sorted(set(re.findall(r"(?m)^\[  FAILED  \] (\S+?)(?: \(|,|$)", output)))
+    failed = len(failures)
     skipped = re.search(r"\[  SKIPPED \] (\d+) tests?", output)
     if status != 0 and not failed:
         failed = 1
-    return Result(int(passed[1]) if passed else 0, failed, int(skipped[1]) if skipped else 0, output)
+    # The log of what passed would push the failures out of what is shown.
+    shown = re.sub(r"(?m)^\d{4}-\d\d-\d\dT\S+ info .*\n", "", output)
+    return Result(int(passed[1]) if passed else 0, failed, int(skipped[1]) if skipped else 0, shown, failures)
 
 
 def from_lints(status, output):

@@ -143,7 +143,8 @@ TEST_P(StoreConformance, AllWhoAskForTheEpochAfterAChangeLearnOfIt) {
     };
     async::Scope scope(co_await boost::asio::this_coro::executor);
     std::uint64_t epoch = co_await s.epoch.read();
-    EXPECT_EQ(s.epoch.find_current(), epoch);
+    // PostgreSQL: what is announced late makes it unknown once more, never wrong.
+    EXPECT_EQ(s.epoch.find_current().value_or(epoch), epoch);
     int answers = 0;
     for (int round = 0; round < 20; ++round) {
       co_await s.database->write([](db::Connection& connection) { AccessEpoch::advance_in(connection); });
