@@ -31,7 +31,12 @@ class Connection {
     return run_execute(sql, params);
   }
 
+  // What is written here is kept by caches: see Database::on_quiet_commit.
+  void announce() { announces_ = true; }
+
  protected:
+  bool announces_ = false;
+
   virtual Rows run_query(std::string_view sql, std::span<const Param> params) = 0;
   virtual std::int64_t run_execute(std::string_view sql, std::span<const Param> params) = 0;
 };

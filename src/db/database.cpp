@@ -147,6 +147,7 @@ void Database::write_group(std::unique_ptr<Session>& session, std::unique_ptr<Jo
     run_group(*session, std::move(first), group);
     const auto started = SteadyClock::now();
     session->commit();
+    if (!session->take_announcement()) tell_quiet_commit(driver_->change_token());
     last_commit_ = SteadyClock::now() - started;
     commits_.fetch_add(1);
     committed_writes_.fetch_add(group.size());
@@ -162,6 +163,17 @@ void Database::write_group(std::unique_ptr<Session>& session, std::unique_ptr<Jo
     job->resolve();
 }
 
+void Database::on_quiet_commit(QuietCommit listener) {
+  std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
+void Database::tell_quiet_commit(std::uint64_t after) {
+  if (!driver_->is_one_commit(token_before_, after)) return;
+  std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(token_before_, after);
+}
+
 // Writes come in waves: the callers that the last commit woke send their next ones. Waiting for as many as
 // came last time, though never longer than half a commit takes, keeps the wave in one group; a lone caller
 // never waits. Each is run as it arrives.
@@ -170,6 +182,8 @@ void Database::run_group(Session& session, std::unique_ptr<Job> first,
   group.reserve(last_group_ + 1);
   group.push_back(std::move(first));
   begin(session);
+  session.take_announcement();              // of a transaction that was lost
+  token_before_ = driver_->change_token();  // nobody else can commit now
   const auto deadline = SteadyClock::now() + std::min(last_commit_ / 2, max_gathering);
   for (;;) {
     run_in_savepoint(session, *group.back());

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -66,6 +68,12 @@ class Database {
   // that a cache keeps: while it stays the same, so does the data. Nothing else follows from its value.
   std::uint64_t change_token() { return driver_->change_token(); }
 
+  // `listener` learns of the commits of this process that caches need not mind: none of their writes called
+  // Connection::announce(), and no other process committed between the two tokens. Not every such commit is
+  // told. One listener; nullptr ends it, after which none is running. Called on the writer's thread.
+  using QuietCommit = std::function<void(std::uint64_t before, std::uint64_t after)>;
+  void on_quiet_commit(QuietCommit listener);
+
   Counters counters() const { return {commits_.load(), committed_writes_.load()}; }
 
  private:
@@ -84,6 +92,7 @@ class Database {
   void write_loop(std::unique_ptr<Session> session);
   void write_group(std::unique_ptr<Session>& session, std::unique_ptr<Job> first);
   void run_group(Session& session, std::unique_ptr<Job> first, std::vector<std::unique_ptr<Job>>& group);
+  void tell_quiet_commit(std::uint64_t after);
 
   std::unique_ptr<Driver> driver_;
   Options options_;
@@ -95,6 +104,9 @@ class Database {
   // The writer's memory of the last group, from which it guesses how long more writes are worth waiting for.
   std::size_t last_group_ = 0;
   std::chrono::steady_clock::duration last_commit_{};
+  std::uint64_t token_before_ = 0;  // the change token when the writer's transaction had begun
+  std::mutex listener_mutex_;
+  QuietCommit listener_;  // guarded by listener_mutex_
   std::vector<std::jthread> threads_;
 };
 

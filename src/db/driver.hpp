@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "db/connection.hpp"
@@ -31,6 +32,9 @@ class Session : public Connection {
   virtual void release_savepoint() = 0;
   virtual void rollback_to_savepoint() = 0;
 
+  // Whether announce() was called since the last time that somebody asked.
+  bool take_announcement() { return std::exchange(announces_, false); }
+
   // Several statements without arguments: migrations.
   virtual void execute_script(std::string_view sql) = 0;
 
@@ -46,6 +50,8 @@ class Driver {
   virtual std::unique_ptr<Session> connect(Access access) = 0;
   // See Database::change_token.
   virtual std::uint64_t change_token() = 0;
+  // Whether nothing but one commit lies between the two tokens; false where that cannot be told.
+  virtual bool is_one_commit(std::uint64_t before, std::uint64_t after) const = 0;
 };
 
 }  // namespace hearth::db

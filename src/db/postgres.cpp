@@ -24,6 +24,9 @@ class PostgresDriver final : public Driver {
     return watcher_->is_listening() ? shared_->changes() : shared_->next_change();
   }
 
+  // What others have committed may be announced later than this server's own commits.
+  bool is_one_commit(std::uint64_t, std::uint64_t) const override { return false; }
+
  private:
   std::shared_ptr<PostgresShared> shared_;
   std::once_flag watched_;

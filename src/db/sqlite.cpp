@@ -328,6 +328,11 @@ class SqliteDriver final : public Driver {
     return data_version();
   }
 
+  bool is_one_commit(std::uint64_t before, std::uint64_t after) const override {
+    return wal_index_ != nullptr &&
+           static_cast<std::uint32_t>(after >> 32) == static_cast<std::uint32_t>(before >> 32) + 1;
+  }
+
  private:
   // Changes when any other connection has committed.
   std::uint64_t data_version() {

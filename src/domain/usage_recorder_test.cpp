@@ -122,6 +122,9 @@ class ForgetfulDriver final : public db::Driver {
     return std::make_unique<ForgetfulSession>(std::move(session), forget_);
   }
   std::uint64_t change_token() override { return driver_->change_token(); }
+  bool is_one_commit(std::uint64_t before, std::uint64_t after) const override {
+    return driver_->is_one_commit(before, after);
+  }
 
  private:
   std::unique_ptr<db::Driver> driver_;

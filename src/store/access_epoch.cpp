@@ -4,6 +4,19 @@
 
 namespace hearth::store {
 
+AccessEpoch::AccessEpoch(db::Database& database) : database_(database) {
+  database_.on_quiet_commit([this](std::uint64_t before, std::uint64_t after) { carry_over(before, after); });
+}
+
+AccessEpoch::~AccessEpoch() {
+  database_.on_quiet_commit(nullptr);
+}
+
+void AccessEpoch::carry_over(std::uint64_t before, std::uint64_t after) {
+  std::lock_guard lock(mutex_);
+  if (known_ && token_ == before) token_ = after;
+}
+
 std::optional<std::uint64_t> AccessEpoch::find_current() {
   const std::uint64_t token = database_.change_token();
   std::lock_guard lock(mutex_);
@@ -78,6 +91,7 @@ void AccessEpoch::end(Reading& reading, std::optional<std::uint64_t> epoch) {
 }
 
 void AccessEpoch::advance_in(db::Connection& connection) {
+  connection.announce();
   connection.execute("UPDATE epochs SET value = value + 1 WHERE name = 'access'");
 }
 

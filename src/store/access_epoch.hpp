@@ -1,8 +1,8 @@
 // A number that moves with every administrative change: keys, roles, limits, budgets, certificates.
 //
 // Caches of such things keep the epoch under which they read. Asking for it costs nothing while nobody
-// commits, and one read of one row after a commit, of whatever kind and in whatever process: all who ask
-// meanwhile share it.
+// commits, and one read of one row after a commit of another process, or one that advanced it: all who ask
+// meanwhile share that read. PostgreSQL does not tell whose commit it was, so there each commit costs one.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,9 @@ namespace hearth::store {
 // Thread: any. Owned by app/.
 class AccessEpoch {
  public:
-  explicit AccessEpoch(db::Database& database) : database_(database) {}
+  explicit AccessEpoch(db::Database& database);
+  ~AccessEpoch();
+  AccessEpoch(const AccessEpoch&) = delete;
 
   // The epoch now, where nobody has committed since it was read: every request asks several times. Ask before
   // reading the data that a cache keeps; nullopt: read() it.
@@ -41,6 +43,8 @@ class AccessEpoch {
     std::vector<async::Resolver<void>> waiting;
   };
 
+  // After a commit of this process that did not advance it: what was known stays so.
+  void carry_over(std::uint64_t before, std::uint64_t after);
   Task<std::uint64_t> read_row();
   Task<std::uint64_t> read_for_all(std::shared_ptr<Reading> reading);
   void end(Reading& reading, std::optional<std::uint64_t> epoch);

@@ -159,6 +159,37 @@ TEST_P(StoreConformance, AllWhoAskForTheEpochAfterAChangeLearnOfIt) {
   }(*server));
 }
 
+TEST_P(StoreConformance, TheEpochIsNeverOldWhileBothWrite) {
+  const auto here = start();
+  const auto there = start();
+  const Tenant tenant = make_tenant(*here);
+  run([](Server& a, Server& b, Tenant own, bool announced_late) -> Task<void> {
+    const auto write_quietly = [](Server& s, Tenant t, int round, int i) -> Task<void> {
+      co_await s.completions.create(t, make_completion(fmt::format("q{}-{}", round, i), 7));
+    };
+    std::uint64_t epoch = co_await a.epoch.read();
+    async::Scope scope(co_await boost::asio::this_coro::executor);
+    for (int round = 0; round < 30; ++round) {
+      for (int i = 0; i < 4; ++i)
+        scope.spawn("quiet", write_quietly(a, own, round, i));
+      co_await b.database->write([](db::Connection& connection) { AccessEpoch::advance_in(connection); });
+      ++epoch;
+      if (!announced_late) {
+        EXPECT_GE(a.epoch.find_current().value_or(epoch), epoch);
+        EXPECT_GE(co_await a.epoch.read(), epoch);
+      }
+    }
+    co_await scope.join();
+    if (announced_late) co_return;
+    EXPECT_EQ(co_await a.epoch.read(), epoch);
+    // What this server writes without advancing it costs no read.
+    co_await write_quietly(a, own, 30, 0);
+    EXPECT_EQ(a.epoch.find_current(), epoch);
+    co_await a.database->write([](db::Connection& connection) { AccessEpoch::advance_in(connection); });
+    EXPECT_FALSE(a.epoch.find_current().has_value());
+  }(*here, *there, tenant, GetParam() == db::Engine::postgres));
+}
+
 TEST_P(StoreConformance, KeysOfAnArchivedProjectDoNotOpen) {
   const auto server = start();
   const Tenant tenant = make_tenant(*server);
