@@ -148,7 +148,7 @@ def suites():
     lint = ROOT / "tools" / "lint" / "run.py"
     if lint.exists():
         yield "lint", script_suite([sys.executable, lint], from_lints, SUITE_LIMIT)
-    for folder in sorted({path.parent for path in (ROOT / "tools").glob("*/test_*.py")} | {TESTS / "cases"}):
+    for folder in sorted({path.parent for path in (ROOT / "tools").glob("*/test_*.py")} | {TESTS / "cases", ROOT / "models" / "starter"}):
         yield f"tools.{folder.name}", unittest_suite(folder, "test_*.py")
     for program in sorted((paths.BUILD / "src").glob("unit_*")):
         if program.is_file() and os.access(program, os.X_OK):

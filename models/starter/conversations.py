@@ -1,0 +1,243 @@
+"""Makes the conversations that the model is trained on, endlessly, from the corpus and one seed."""
+import collections
+import json
+import re
+import string
+
+import corpus
+import grammar
+
+CAPITALS = re.compile(r"\bhearth\b")
+SYSTEM_PROMPTS = ["You are a helpful assistant.", "You are Hearth's guide.", "Be brief.", "You are a friendly assistant. Answer in English.",
+                  "You help with Hearth.", "Answer the user's questions.", "You are an assistant for developers.", "", "Use the tools."]
+SMALL_WORDS = {"the", "a", "an", "do", "is", "to", "of", "my", "i", "for", "in"}
+SHORTER = [("what is", "what's"), ("how do i", "how can i"), ("how do i", "how to"), ("how can i", "how do i"), ("can i", "is it possible to"),
+           ("does not", "doesn't"), ("do not", "don't"), ("cannot", "can't"), ("i am", "i'm"), ("which", "what"), ("i want to", "i'd like to"),
+           ("show me", "tell me"), ("please", "pls"), ("configuration", "config"), ("how do i", "how would i"), ("how do i", "how do you")]
+
+
+class Conversations:
+    def __init__(self, random):
+        self.random = random
+        self.facts = corpus.read_facts()
+        self.unknown = corpus.read_unknown()
+        self.tools = corpus.read_tools()
+        openers = corpus.read_yaml("openers.yaml")
+        self.prefixes, self.suffixes = openers["prefixes"], openers["suffixes"]
+        self.families = collections.defaultdict(list)
+        for fact in self.facts:
+            if fact.family and fact.follow:
+                self.families[fact.family].append(fact)
+        self.small_talk = [fact for fact in self.facts if fact.source == "self.yaml"]
+
+    # ------------------------------------------------------------------------------------------------ questions
+
+    def pick(self, trees):
+        return grammar.tidy(grammar.sample(self.random.choice(trees), self.random))
+
+    def question(self, trees, opened=True):
+        random = self.random
+        text = self.pick(trees)
+        if opened and random.random() < 0.3:
+            text = self.shorten(text)
+        if random.random() < 0.06:
+            text = self.drop_word(text)
+        if random.random() < 0.1:
+            text = self.mistype(text)
+        if opened and random.random() < 0.15:
+            text = random.choice(self.prefixes) + text
+        text = self.mark(text)
+        if opened and random.random() < 0.08:
+            text += random.choice(self.suffixes)
+        return self.case(text)
+
+    def shorten(self, text):
+        long, short = self.random.choice(SHORTER)
+        return re.sub(rf"\b{long}\b", short, text, count=1, flags=re.IGNORECASE)
+
+    def drop_word(self, text):
+        words = text.split(" ")
+        small = [at for at, word in enumerate(words) if word.lower() in SMALL_WORDS]
+        if len(words) > 4 and small:
+            del words[self.random.choice(small)]
+        return " ".join(words)
+
+    def mistype(self, text):
+        random = self.random
+        words = text.split(" ")
+        long = [at for at, word in enumerate(words) if len(word) >= 5 and word.isalpha()]
+        if not long:
+            return text
+        at = random.choice(long)
+        word, place = words[at], random.randrange(1, len(words[at]) - 1)
+        words[at] = random.choice([word[:place] + word[place + 1:],
+                                   word[:place] + word[place + 1] + word[place] + word[place + 2:],
+                                   word[:place] + word[place] + word[place:],
+                                   word[:place] + random.choice(string.ascii_lowercase) + word[place + 1:]])
+        return " ".join(words)
+
+    def mark(self, text):
+        last = self.random.random()
+        if text.endswith("?"):
+            return text[:-1] if last < 0.35 else text
+        if text[-1:].isalnum():
+            return text + "?" if last < 0.25 else text + "." if last < 0.4 else text
+        return text
+
+    def case(self, text):
+        random = self.random
+        how = random.random()
+        if how < 0.5:
+            text = text[:1].upper() + text[1:]
+        elif how < 0.51:
+            return text.upper()
+        if random.random() < 0.6:
+            text = CAPITALS.sub("Hearth", text)
+        return re.sub(r"\bi\b(?!\.)", "I", text) if random.random() < 0.5 else text
+
+    # ---------------------------------------------------------------------------------------------- conversations
+
+    def next(self):
+        """(messages, tools)"""
+        kind = self.random.random()
+        if kind < 0.13:
+            return self.tool_calls()
+        if kind < 0.20:
+            return self.filling()
+        return self.talk()
+
+    def system(self, chance):
+        if self.random.random() < chance:
+            return [{"role": "system", "content": self.random.choice(SYSTEM_PROMPTS)}]
+        return []
+
+    def turn(self):
+        random = self.random
+        what = random.random()
+        if what < 0.16:
+            return [user(self.question(self.unknown.ask)), assistant(self.unknown.answer)]
+        fact = random.choice(self.small_talk if what < 0.2 else self.facts)
+        return [user(self.question(fact.ask, fact.source != "self.yaml")), assistant(fact.answer)]
+
+    def follow_up(self):
+        random = self.random
+        first, second = random.sample(random.choice([members for members in self.families.values() if len(members) > 1]), 2)
+        return [user(self.question(first.ask)), assistant(first.answer), user(self.question(second.follow, False)), assistant(second.answer)]
+
+    def talk(self):
+        random = self.random
+        messages = self.system(0.12)
+        turns = random.choices([1, 2, 3, 4, 6, 10], [62, 16, 10, 7, 4, 1])[0]
+        for _ in range(turns):
+            messages += self.follow_up() if random.random() < 0.12 else self.turn()
+        return messages, []
+
+    # ------------------------------------------------------------------------------------------------------ tools
+
+    def word(self):
+        """An invented name: letters that look like a word, sometimes with a digit."""
+        random = self.random
+        made = "".join(random.choice("bcdfghjklmnprstvwz") + random.choice("aeiou") + random.choice(["", "", random.choice("lnrstmxk")])
+                       for _ in range(random.choice([1, 2, 2, 3])))
+        return made + random.choice(["", "", "", "", str(random.randrange(1, 100)), random.choice("-_") + random.choice(["dev", "prod", "test", "eu", "x2", "bot"])])
+
+    def value(self, slot, values=None):
+        random = self.random
+        values = values or self.tools["values"]
+        if slot == "count":
+            return random.choice([random.randrange(1, 100), random.randrange(1, 1000), random.randrange(1, 100) * 10, random.randrange(1, 100) * 100,
+                                  2 ** random.randrange(5, 18), random.randrange(1000, 100000)])
+        if slot == "amount":
+            return random.choice([random.randrange(1, 1000), random.randrange(1, 100) * 10, random.randrange(1, 10000) / 100, random.randrange(1, 200) / 2])
+        if slot == "days":
+            return random.choice([1, 2, 3, 5, 7, 10, 14, 28, 30, 31, 60, 90, 180, 365, random.randrange(1, 100)])
+        if slot == "flag":
+            return random.random() < 0.5
+        if slot == "email":
+            name = random.choice([self.value("person", values).lower(), self.word(), self.value("person", values).lower() + "." + self.word()])
+            return f"{name}@{random.choice(['example', self.word(), self.word()])}.{random.choice(['com', 'org', 'net', 'io', 'dev', 'de'])}"
+        if slot in ("project", "model", "alias", "key_name") and random.random() < 0.5:
+            return self.word() + (random.choice(["", "", "-7b", "-small", "-3b-q4", ":8b", "-v2"]) if slot == "model" else "")
+        return random.choice(values[slot])
+
+    def define(self, tool, names="names"):
+        """One tool as a client would define it, with the slot of each parameter's name: ({...}, {name: parameter})."""
+        random = self.random
+        chosen, properties = {}, {}
+        for parameter in random.sample(tool["parameters"], len(tool["parameters"])):
+            name = random.choice([each for each in parameter["names"] if each not in chosen])
+            chosen[name] = parameter
+            properties[name] = {"type": parameter["type"]}
+            if "enum" in parameter:
+                properties[name]["enum"] = parameter["enum"]
+            if random.random() < 0.5:
+                properties[name]["description"] = random.choice(parameter["descriptions"])
+        # llama.cpp writes an empty description where a client gives none.
+        function = {"name": random.choice(tool[names]), "description": random.choice(tool["descriptions"]) if random.random() < 0.9 else ""}
+        function["parameters"] = {"type": "object", "properties": properties}
+        if random.random() < 0.7:
+            function["parameters"]["required"] = list(properties)
+        if random.random() < 0.3:
+            function["parameters"]["additionalProperties"] = False
+        return {"type": "function", "function": function}, chosen
+
+    def ask_tool(self, tool, chosen, patterns="ask", values=None):
+        """(question, arguments in the order of the definition, what {slots} became)"""
+        made = {parameter["value"]: self.value(parameter["value"], values) for parameter in tool["parameters"]}
+        return fill(self.pick(tool[patterns]), made), {name: made[parameter["value"]] for name, parameter in chosen.items()}, made
+
+    def tool_calls(self):
+        random = self.random
+        offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [50, 30, 14, 6])[0])
+        defined = [self.define(tool) for tool in offered]
+        messages = self.system(0.3)
+        for _ in range(random.choice([1, 2, 3, 4])):
+            if random.random() < 0.2:
+                messages += self.turn()
+                continue
+            at = random.randrange(len(offered))
+            question, arguments, made = self.ask_tool(offered[at], defined[at][1])
+            if random.random() < 0.15:
+                question = random.choice(self.prefixes) + question
+            if random.random() < 0.5 and not question.startswith(tuple(str(value) for value in made.values())):
+                question = question[:1].upper() + question[1:]
+            messages.append(user(self.mark(question)))
+            messages.append({"role": "assistant", "calls": [(defined[at][0]["function"]["name"], arguments)]})
+            if random.random() < 0.4:
+                messages.append({"role": "tool", "content": self.pick(self.tools["results"])})
+                messages.append(assistant(fill(self.pick(offered[at]["done"]), made)))
+        return messages, [tool for tool, _ in defined]
+
+    def filling(self, split=("text", "instructions"), values=None):
+        """One to three tasks of filling an object."""
+        messages = self.system(0.3)
+        for _ in range(self.random.choice([1, 2, 3])):
+            question, wanted = self.ask_filling(self.random.choice(self.tools["schemas"]), split, values)
+            messages += [user(question), assistant(json.dumps(wanted, ensure_ascii=False))]
+        return messages, []
+
+    def ask_filling(self, task, split=("text", "instructions"), values=None):
+        random = self.random
+        made = {field["value"]: self.value(field["value"], values) for field in task["fields"]}
+        names = {}
+        for field in random.sample(task["fields"], len(task["fields"])):
+            names[random.choice([each for each in field["names"] if each not in names])] = field
+        text = fill(self.pick(task[split[0]]), made)
+        listed = list(names)
+        fields = listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + random.choice([" and ", ", "]) + listed[-1]
+        question = self.pick(self.tools[split[1]]).replace("{fields}", fields).replace("{text}", text)
+        return question, {name: made[field["value"]] for name, field in names.items()}
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def assistant(text):
+    return {"role": "assistant", "content": text}
+
+
+def fill(text, made):
+    for slot, value in made.items():
+        text = text.replace("{" + slot + "}", json.dumps(value) if isinstance(value, bool) else str(value))
+    return text

@@ -1,0 +1,136 @@
+"""The starter model's corpus, its checker and its conversations."""
+import collections
+import json
+import pathlib
+import random
+import re
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import chat  # noqa: E402
+import checker  # noqa: E402
+import conversations  # noqa: E402
+import corpus  # noqa: E402
+import grammar  # noqa: E402
+
+SLOT = re.compile(r"\{(\w+)\}")
+
+
+class GrammarTest(unittest.TestCase):
+    def test_every_sentence_is_made(self):
+        tree = grammar.parse("(which|what) port[ is (open|free)]?")
+        self.assertEqual(grammar.count(tree), 6)
+        self.assertEqual(set(grammar.expand(tree)), {f"{one} port{two}?" for one in ("which", "what") for two in ("", " is open", " is free")})
+        self.assertIn(grammar.sample(tree, random.Random(1)), set(grammar.expand(tree)))
+        self.assertEqual(list(grammar.expand(grammar.parse(r"a\(b\|c\)"))), ["a(b|c)"])
+
+    def test_a_broken_pattern_is_named(self):
+        for broken in ("(a|b", "a)", "[a", "a]"):
+            with self.assertRaisesRegex(grammar.GrammarError, re.escape(broken)):
+                grammar.parse(broken)
+
+    def test_marks_follow_their_word(self):
+        self.assertEqual(grammar.tidy("what  does ./dev run do ?"), "what does ./dev run do?")
+
+
+class CheckerTest(unittest.TestCase):
+    MUST = ["127.0.0.1:8080", ["--listen", "`listen`"]]
+
+    def test_right_answers_pass(self):
+        for right in ("It is 127.0.0.1:8080, or what --listen says.", "Set `LISTEN` instead of\n127.0.0.1:8080"):
+            self.assertTrue(checker.holds(self.MUST, right), right)
+
+    def test_wrong_answers_fail(self):
+        for wrong in ("", "I only know Hearth.", "It is 127.0.0.1:8081, or what --listen says.", "It is 127.0.0.1:8080.", "Say --listen.",
+                      "127.0.0.1 : 8080 --listen"):
+            self.assertFalse(checker.holds(self.MUST, wrong), wrong)
+
+    def test_other_facts_answers_and_refusals_fail(self):
+        facts, unknown = corpus.read_facts(), corpus.read_unknown()
+        wrong = [(fact.id, other.id) for fact in facts for other in facts if other is not fact and checker.holds(fact.must, other.answer)]
+        self.assertEqual(wrong, [])
+        for fact in facts:
+            self.assertFalse(checker.holds(fact.must, unknown.answer), fact.id)
+            self.assertFalse(checker.holds(unknown.must, fact.answer), fact.id)
+
+    def test_half_an_answer_fails(self):
+        """Without the words that it looks for, no answer passes."""
+        for fact in corpus.read_facts():
+            for item in fact.must:
+                answer = checker.folded(fact.answer)
+                for alternative in [item] if isinstance(item, str) else item:
+                    answer = answer.replace(checker.folded(alternative), "...")
+                self.assertFalse(checker.holds(fact.must, answer), fact.id)
+
+
+class CorpusTest(unittest.TestCase):
+    def test_facts(self):
+        facts = corpus.read_facts()
+        self.assertEqual(corpus.fact_errors(facts), [])
+        self.assertGreaterEqual(len(facts), 300)
+        self.assertGreaterEqual(sum(len(fact.held_out) for fact in facts), 200)
+
+    def test_what_is_not_known_is_held_out_and_asked_nowhere_else(self):
+        unknown = corpus.read_unknown()
+        held, trained = {corpus.plain(question) for question in unknown.held_out}, set()
+        for tree in unknown.ask:
+            trained |= corpus.phrasings([tree]) - {""}
+        self.assertEqual(held & trained, set())
+        self.assertEqual((held | trained) & {sentence for fact in corpus.read_facts() for sentence in corpus.phrasings(fact.ask)}, set())
+        self.assertGreaterEqual(len(held), 90)
+
+    def test_planned_operations_say_so(self):
+        statuses = corpus.operation_statuses()
+        self.assertGreater(sum(status == "planned" for status in statuses.values()), 0)
+        answers = {fact.id: fact.answer for fact in corpus.read_facts()}
+        file_answer = next(answer for answer in answers.values() if "POST /v1/files`" in answer)
+        self.assertEqual(corpus.PLANNED in file_answer, statuses["create_file"] == "planned")
+
+    def test_tools_are_whole(self):
+        tools = corpus.read_tools()
+        named = collections.Counter(name for tool in tools["tools"] for name in tool["names"] + tool["held_out_names"])
+        self.assertEqual([name for name, count in named.items() if count > 1], [])
+        for part, asked in (("tools", "ask"), ("schemas", "text")):
+            for entry in tools[part]:
+                wanted = sorted(field["value"] for field in entry["parameters" if part == "tools" else "fields"])
+                trained = {grammar.tidy(sentence) for tree in entry[asked] for sentence in grammar.expand(tree)}
+                held = {grammar.tidy(sentence) for tree in entry["held_out"] for sentence in grammar.expand(tree)}
+                for sentence in trained | held:
+                    self.assertEqual(sorted(SLOT.findall(sentence)), wanted, f"{entry['id']}: {sentence}")
+                self.assertEqual({corpus.plain(each) for each in trained} & {corpus.plain(each) for each in held}, set(), entry["id"])
+
+
+class ConversationsTest(unittest.TestCase):
+    def test_the_same_seed_makes_the_same(self):
+        first, second = (conversations.Conversations(random.Random(5)) for _ in range(2))
+        self.assertEqual([first.next() for _ in range(50)], [second.next() for _ in range(50)])
+
+    def test_no_held_out_question_is_ever_made(self):
+        maker = conversations.Conversations(random.Random(6))
+        held = {question for fact in maker.facts for question in fact.held_out} | set(maker.unknown.held_out)
+        for _ in range(3000):
+            for message in maker.next()[0]:
+                self.assertNotIn(message.get("content"), held)
+
+    def test_calls_copy_what_the_question_says(self):
+        maker = conversations.Conversations(random.Random(7))
+        for _ in range(300):
+            messages, tools = maker.tool_calls()
+            known = {tool["function"]["name"]: tool["function"]["parameters"]["properties"] for tool in tools}
+            for before, message in zip(messages, messages[1:]):
+                for name, arguments in message.get("calls", ()):
+                    self.assertEqual(list(arguments), list(known[name]))
+                    for value in arguments.values():
+                        self.assertIn(json.dumps(value) if isinstance(value, bool) else str(value), before["content"])
+
+    def test_the_model_writes_its_turns_alone(self):
+        parts = chat.segments([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])
+        self.assertEqual([text for text, written in parts if written], ["Hello<|im_end|>"])
+        self.assertEqual("".join(text for text, _ in parts), "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
