@@ -12,7 +12,6 @@ from network import Network, Shape
 from write_tiny_model import TYPE_BOOL, TYPE_F32, TYPE_I32, TYPE_STRING, TYPE_U32, gguf_bytes, write_file
 
 NAME = "hearth-starter"
-CONTEXT = 4096
 NORMAL, CONTROL = 1, 3
 DESCRIPTION = "Hearth's guide: a small model with one subject, trained from scratch on text of the project."
 
@@ -26,7 +25,7 @@ def metadata(shape, vocabulary, merges):
         ("general.license", TYPE_STRING, "apache-2.0"),
         ("general.languages", TYPE_STRING, ["en"]),
         ("general.file_type", TYPE_U32, 0),
-        ("llama.context_length", TYPE_U32, CONTEXT),
+        ("llama.context_length", TYPE_U32, shape.context),
         ("llama.embedding_length", TYPE_U32, shape.width),
         ("llama.block_count", TYPE_U32, shape.layers),
         ("llama.feed_forward_length", TYPE_U32, shape.hidden),
