@@ -27,11 +27,20 @@ std::int64_t context_of(const engine::Model& model) {
 
 // As the original writes durations: "120ms", "1s", "6m0s", "1h0m0s".
 std::string duration_text(std::chrono::milliseconds duration) {
-  if (duration < std::chrono::seconds(1)) return fmt::format("{}ms", duration.count());
+  std::string text;
+  const auto add = [&text](std::int64_t count, std::string_view unit) {
+    const fmt::format_int digits(count);  // every reply has two of these: the format string's work is saved
+    text.append(digits.data(), digits.size()).append(unit);
+  };
+  if (duration < std::chrono::seconds(1)) {
+    add(duration.count(), "ms");
+    return text;
+  }
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(duration).count();
-  if (seconds < 60) return fmt::format("{}s", seconds);
-  if (seconds < 3600) return fmt::format("{}m{}s", seconds / 60, seconds % 60);
-  return fmt::format("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  if (seconds >= 3600) add(seconds / 3600, "h");
+  if (seconds >= 60) add(seconds / 60 % 60, "m");
+  add(seconds % 60, "s");
+  return text;
 }
 
 std::int64_t remaining(const domain::Standing& standing) {
@@ -39,9 +48,9 @@ std::int64_t remaining(const domain::Standing& standing) {
 }
 
 struct HeaderNames {
-  const char* limit;
-  const char* remaining;
-  const char* reset;
+  std::string_view limit;
+  std::string_view remaining;
+  std::string_view reset;
 };
 constexpr HeaderNames of_requests{"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
                                   "x-ratelimit-reset-requests"};
@@ -50,9 +59,10 @@ constexpr HeaderNames of_tokens{"x-ratelimit-limit-tokens", "x-ratelimit-remaini
 
 void add_standing(net::Headers& headers, const HeaderNames& names, const domain::Standing& standing) {
   if (standing.limit == domain::unlimited) return;
-  headers.add(names.limit, fmt::format_int(standing.limit).str());
-  headers.add(names.remaining, fmt::format_int(remaining(standing)).str());
-  headers.add(names.reset, duration_text(standing.until_free));
+  const auto literal = net::HeaderName::literal;
+  headers.add(literal(names.limit), fmt::format_int(standing.limit).str());
+  headers.add(literal(names.remaining), fmt::format_int(remaining(standing)).str());
+  headers.add(literal(names.reset), duration_text(standing.until_free));
 }
 
 }  // namespace

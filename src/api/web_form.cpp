@@ -67,7 +67,7 @@ std::string WebForm::get(std::string_view name) const {
 std::string read_cookie(const net::Headers& headers, std::string_view name) {
   std::string value;
   for (const auto& [header, text] : headers.entries()) {
-    if (!text::equals_ignore_case(header, "cookie")) continue;
+    if (!text::equals_ignore_case(header.view(), "cookie")) continue;
     for_each_part(text, ';', [&](std::string_view pair) {
       pair = trim(pair);
       const std::size_t equals = pair.find('=');

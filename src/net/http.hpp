@@ -15,14 +15,35 @@
 
 namespace hearth::net {
 
+// A field's name: a literal, which is not copied, or one that came from elsewhere.
+class HeaderName {
+ public:
+  HeaderName(std::string name) : own_(std::move(name)) {}
+  template <std::size_t size>
+  HeaderName(const char (&literal)[size]) : literal_(literal, size - 1) {}
+  template <std::size_t size>
+  HeaderName(char (&buffer)[size]) = delete;  // it would outlive the buffer
+  // `name` lives as long as the program.
+  static HeaderName literal(std::string_view name) {
+    HeaderName made("");
+    made.literal_ = name;
+    return made;
+  }
+  std::string_view view() const { return own_.empty() ? literal_ : std::string_view(own_); }
+
+ private:
+  std::string own_;
+  std::string_view literal_;
+};
+
 // Field names compare without case; order and repeats are kept.
 class Headers {
  public:
-  using Entry = std::pair<std::string, std::string>;
+  using Entry = std::pair<HeaderName, std::string>;
   // The first of that name, or an empty view.
   std::string_view get(std::string_view name) const;
   bool contains(std::string_view name) const;
-  void add(std::string name, std::string value) { entries_.emplace_back(std::move(name), std::move(value)); }
+  void add(HeaderName name, std::string value) { entries_.emplace_back(std::move(name), std::move(value)); }
   // Room for this many.
   void reserve(std::size_t count) { entries_.reserve(count); }
   void set(std::string_view name, std::string value);

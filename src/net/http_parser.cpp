@@ -159,7 +159,7 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
     }
     if constexpr (is_request) {
       const auto hosts = std::ranges::count_if(headers().entries(), [](const Headers::Entry& entry) {
-        return text::equals_ignore_case(entry.first, "host");
+        return text::equals_ignore_case(entry.first.view(), "host");
       });
       if (hosts > 1 || (hosts == 0 && version >= 11)) refuse("The request needs exactly one Host header.");
       request.content_length = body == Body::chunked ? std::nullopt : std::optional<std::uint64_t>(left);

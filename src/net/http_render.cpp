@@ -61,7 +61,7 @@ void append_header(std::string& out, std::string_view name, std::uint64_t value)
 
 void append_headers(std::string& out, const Headers& headers) {
   for (const auto& [name, value] : headers.entries()) {
-    if (!is_framing(name)) append_header(out, name, value);
+    if (!is_framing(name.view())) append_header(out, name.view(), value);
   }
 }
 

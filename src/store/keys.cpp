@@ -107,23 +107,24 @@ std::optional<KeyRecord> find_active(db::Connection& connection, const std::stri
 }  // namespace
 
 Task<std::shared_ptr<const contract::Principal>> Keys::find_by_secret(std::string_view secret) {
-  const Hash hash = text::sha256_hex(secret);
+  const KeyedHash::Digest digest = hash_(secret);
   auto epoch = epoch_.find_current();  // before the row is read
   if (!epoch) epoch = co_await epoch_.read();
   {
     std::lock_guard lock(mutex_);
-    const auto found = cache_.find(hash);
+    const auto found = cache_.find(digest);
     if (found != cache_.end() && found->second.epoch == *epoch) co_return use(found->second);
   }
-  auto record = co_await database_.read_first(
-      [hash](db::Connection& connection) { return find_active(connection, hash); });
+  auto record = co_await database_.read_first([hash = text::sha256_hex(secret)](db::Connection& connection) {
+    return find_active(connection, hash);
+  });
   std::lock_guard lock(mutex_);
   if (!record) {  // not remembered: whoever sends random secrets must not fill the memory
-    cache_.erase(hash);
+    cache_.erase(digest);
     co_return nullptr;
   }
   if (cache_.size() >= max_cached_keys) cache_.clear();
-  Entry& entry = cache_[hash];
+  Entry& entry = cache_[digest];
   entry = {.principal = std::make_shared<const contract::Principal>(
                std::move(record->id), record->kind, std::move(record->organization),
                std::move(record->project), std::move(record->owner)),

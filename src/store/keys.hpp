@@ -16,6 +16,7 @@
 #include "contract/principal.hpp"
 #include "db/database.hpp"
 #include "store/access_epoch.hpp"
+#include "store/keyed_hash.hpp"
 
 namespace hearth::store {
 
@@ -87,8 +88,6 @@ class Keys {
     std::optional<UnixSeconds> last_used_at;  // as this process knows it
     std::uint64_t epoch = 0;                  // the access epoch under which it was read
   };
-  using Hash = std::string;
-
   // Notes the use; null past the key's end. Under mutex_.
   std::shared_ptr<const contract::Principal> use(Entry& entry);
 
@@ -96,8 +95,9 @@ class Keys {
   AccessEpoch& epoch_;
   const Clock& clock_;
   IdSource& ids_;
+  const KeyedHash hash_;  // of a secret, for the cache: a request pays for no SHA-256
   std::mutex mutex_;
-  std::unordered_map<Hash, Entry> cache_;           // guarded by mutex_
+  std::unordered_map<KeyedHash::Digest, Entry, KeyedHash::Bucket> cache_;  // guarded by mutex_
   std::unordered_map<KeyId, UnixSeconds> unsaved_;  // uses not yet written; guarded by mutex_
 };
 

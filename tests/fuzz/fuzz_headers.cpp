@@ -32,8 +32,8 @@ std::string parse(MessageKind kind, std::string_view text, std::size_t piece) {
             kind == MessageKind::request ? parser.request().headers : parser.response().headers;
         seen += parser.request().method + " " + parser.request().target + "\n";
         for (const auto& [name, value] : headers.entries()) {
-          if (name.empty() || value.find_first_of("\r\n") != std::string::npos) std::abort();
-          seen += name + ":" + value + "\n";
+          if (name.view().empty() || value.find_first_of("\r\n") != std::string::npos) std::abort();
+          seen += std::string(name.view()) + ":" + value + "\n";
         }
       }
       std::array<char, 64> out;
