@@ -7,7 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}
 
 # CPU variants: the baseline is AVX2 (haswell); ggml picks the best that the machine can run when it starts.
-# Nothing is built with -march=native: g++ 12 then emits AMX kernels that die with SIGILL on quantised models.
+# Neither -march=native nor the variants of newer processors: g++ 12 emits AMX kernels that die with SIGILL on
+# quantised models. ggml builds all variants of its list, so the others are taken out of it.
 variants="haswell skylakex icelake"
 flags=(
   -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON
@@ -32,14 +33,13 @@ if [ -x "$out/llama-server" ]; then echo "$out"; exit 0; fi
   echo "llama.cpp: fetching the pinned sources from npm"
   (cd "$work" && npm ci --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error)
   git clone -q "$work/node_modules/node-llama-cpp/llama/gitRelease.bundle" "$work/src" 2>/dev/null
+  sed -i -E "/ggml_add_cpu_backend_variant\\(/{/\\((tag_name|${variants// /|})[ )]/!d}" "$work/src/ggml/src/CMakeLists.txt"
   launcher=(); if command -v ccache >/dev/null; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   cmake -S "$work/src" -B "$work/build" -G Ninja "${flags[@]}" "${launcher[@]}" >"$work/cmake.log" 2>&1 \
     || { cat "$work/cmake.log"; exit 1; }
-  targets=(llama-server llama-quantize)
-  for v in $variants; do targets+=("ggml-cpu-$v"); done
   echo "llama.cpp: building (once per machine; later builds take it from the cache)"
-  NINJA_STATUS="llama.cpp [%f/%t] " ninja -C "$work/build" "${targets[@]}"
+  NINJA_STATUS="llama.cpp [%f/%t] " ninja -C "$work/build" llama-server llama-quantize
   mkdir -p "$out.part"
   cp -a "$work/build/bin/." "$out.part/"
   cp "$work/src/LICENSE" "$out.part/LICENSE.llama.cpp"
