@@ -100,9 +100,9 @@ class Conversations:
     def next(self):
         """(messages, tools)"""
         kind = self.random.random()
-        if kind < 0.13:
+        if kind < 0.25:
             return self.tool_calls()
-        if kind < 0.20:
+        if kind < 0.40:
             return self.filling()
         return self.talk()
 

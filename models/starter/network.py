@@ -1,5 +1,8 @@
-"""The network: llama's architecture, small. Shapes: tokens [batch, time], states [batch, time, width]."""
+"""The network: llama's architecture, small. Shapes: tokens [batch, time], states [batch, time, width].
+
+It starts with a circuit that copies, written by hand (`wire_copying`): few examples are too few for a network to find it."""
 import dataclasses
+import math
 
 import torch
 from torch import nn
@@ -15,7 +18,7 @@ class Shape:
     kv_heads: int = 3
     hidden: int = 800      # of the feed-forward part
     context: int = 4096
-    rope_base: float = 10_000.0
+    rope_base: float = 100_000_000.0
     epsilon: float = 1e-5
 
     @property
@@ -84,16 +87,78 @@ class Network(nn.Module):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
-    def forward(self, tokens):
-        """The states before the output's matrix: only some of them become logits."""
+    def forward(self, tokens, tap=None):
+        """The states before the output's matrix: only some of them become logits. With `tap`, also those after that many layers."""
         x = self.embedding(tokens)
         cos, sin = self.cos[:tokens.shape[1]], self.sin[:tokens.shape[1]]
-        for layer in self.layers:
+        tapped = None
+        for at, layer in enumerate(self.layers, 1):
             x = layer(x, cos, sin)
-        return self.norm(x)
+            if at == tap:
+                tapped = x
+        x = self.norm(x)
+        return x if tap is None else (x, tapped)
 
     def logits(self, states):
         return states @ self.embedding.weight.T
+
+
+def orthonormal(rows, width):
+    return torch.linalg.qr(torch.randn(width, width))[0][:rows]
+
+
+CONSTANT, FIRST, CODE, GROUPS = 0, 1, 96, 2   # the dimensions that are the same for all tokens and that tell the first one; see below
+
+
+@torch.no_grad()
+def wire_copying(network, begin):
+    """Induction heads (https://arxiv.org/abs/2209.11895), set by hand: where a token has come before, expect what followed it then.
+
+    Every token has a code of its own in CODE dimensions of its embedding, by chance and for good. In the first layer a head of each
+    of GROUPS groups looks one place back and writes that token's code into dimensions that no embedding uses. In the second a head
+    looks for the place whose predecessor was the present token, or else at `begin`, which has no code, and writes the code of what is
+    there: a prediction. Returns [(weight, where)]: what training must leave as it is."""
+    shape, spread, constant = network.shape, 1.0, 10.0
+    sharp, match, sink, copied = 60.0, 5.0, 0.4, 4.5
+    size, heads = shape.head_width, shape.heads // shape.kv_heads
+    code, unused = slice(2, 2 + CODE), slice(shape.width - GROUPS * size, shape.width)
+    embedding = network.embedding.weight
+    embedding.normal_()
+    embedding[begin] = embedding[:, :2] = embedding[:, unused] = 0
+    embedding[:, code] *= math.sqrt(CODE) / embedding[:, code].norm(dim=1, keepdim=True).clamp(min=1e-6)   # all alike long
+    embedding *= spread
+    embedding[:, CONSTANT] = constant
+    embedding[begin, FIRST] = first_one = spread * math.sqrt(unused.start - 2)
+    after_norm = math.sqrt(shape.width / (constant**2 + first_one**2))
+    network.norm.weight.fill_(0.05)   # the embeddings are large beside what the layers add: else their codes would drown
+    first, second = network.layers[0].attention, network.layers[1].attention
+    # Of the pairs that RoPE turns, the fast ones tell neighbours apart and the slow ones tell no places apart; the last is the sink's.
+    turn = shape.rope_base ** (-torch.arange(0, size, 2).float() / size)
+    fast, slow = turn > 0.03, torch.arange(size) >= 2 * int((turn > 0.005).sum())
+    slow[-2:] = False
+    look = fast * math.sqrt(sharp * math.sqrt(size)) / (constant * after_norm)
+    to_begin = math.sqrt(sink * int(slow.sum()) / (constant * first_one)) * match * spread
+    held = [(embedding, (slice(None), slice(0, code.stop))), (embedding, begin),
+            (network.layers[0].attention_norm.weight, slice(None)), (network.layers[1].attention_norm.weight, slice(None))]
+    for at in range(GROUPS):
+        of_key, of_head = slice(at * size, (at + 1) * size), slice(at * heads * size, (at * heads + 1) * size)
+        place = slice(unused.start + at * size, unused.start + (at + 1) * size)
+        read, said = torch.zeros(size, shape.width), torch.zeros(size, shape.width)
+        read[:, code], said[:, code] = orthonormal(size, CODE), orthonormal(size, CODE)
+        first.q.weight[of_head] = first.k.weight[of_key] = first.out.weight[:, of_head] = 0
+        first.q.weight[of_head, CONSTANT][0::2] = look
+        first.k.weight[of_key, CONSTANT][0::2], first.k.weight[of_key, CONSTANT][1::2] = look * turn.cos(), look * turn.sin()
+        first.v.weight[of_key] = read
+        first.out.weight[place, of_head] = torch.eye(size) / after_norm
+        second.q.weight[of_head] = match * read * slow[:, None]
+        second.k.weight[of_key] = 0
+        second.k.weight[of_key, place] = match * torch.diag(slow.float())
+        second.q.weight[of_head, CONSTANT][-2] = second.k.weight[of_key, FIRST][-2] = to_begin
+        second.v.weight[of_key] = said
+        second.out.weight[:, of_head] = copied * spread * said.T
+        held += [(first.q.weight, of_head), (first.k.weight, of_key), (first.v.weight, of_key), (first.out.weight, (slice(None), of_head)),
+                 (second.q.weight, of_head), (second.k.weight, of_key), (second.v.weight, of_key), (second.out.weight, (slice(None), of_head))]
+    return held
 
 
 def rotate(x, cos, sin):

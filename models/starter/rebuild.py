@@ -41,7 +41,7 @@ def main():
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("work", type=pathlib.Path)
     reader.add_argument("quantize", type=pathlib.Path)
-    reader.add_argument("--tokens", type=float, default=6e6, help="to train on (default 6 million: an hour or two on two cores)")
+    reader.add_argument("--tokens", type=float, default=12e6, help="to train on (default 12 million: about two hours on two cores)")
     reader.add_argument("--seed", type=int, default=1)
     options = reader.parse_args()
     work = options.work

@@ -1,37 +1,57 @@
 """The model's tokenizer: byte-level BPE, trained on its own conversations; llama.cpp's "gpt-2" reads text the same way.
 
-Digits are never merged: a number is copied digit by digit."""
+It is made so that things can be copied: digits are never merged, and a space is merged with whole common words only. A name has the
+same tokens after a space and after a quotation mark."""
+import collections
+import json
 import pathlib
 import random
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import chat
 import conversations
 
-VOCABULARY = 4096
+VOCABULARY, SPACED = 4096, 1000   # of these so many words with their space
 SAMPLES = 12_000
+SPACE = "\u0120"                   # as byte-level BPE writes it
 
 
-def untrained():
-    tokenizer = Tokenizer(models.BPE())
+def tokenizer_of(model):
+    tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
                                                        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
 
+def spaced_words(texts, tokenizer, names):
+    """The commonest words after a space that are one token; no names, and nothing that often begins a longer word."""
+    split = tokenizer_of(models.BPE()).pre_tokenizer
+    counts = collections.Counter(word[1:] for text in texts for word, _ in split.pre_tokenize_str(text) if word.startswith(SPACE))
+    whole, begins = collections.Counter(), collections.Counter()
+    for word, count in counts.items():
+        pieces = tokenizer.encode(word).tokens
+        (whole if len(pieces) == 1 else begins)[pieces[0] if pieces else ""] += count
+    return [word for word, count in whole.most_common() if word not in names and begins[word] < 0.05 * count][:SPACED]
+
+
 def train(path, seed=1):
     maker = conversations.Conversations(random.Random(seed))
-
-    def texts():
-        for _ in range(SAMPLES):
-            yield "".join(text for text, _ in chat.segments(*maker.next()))
-
-    tokenizer = untrained()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=chat.SPECIAL, min_frequency=3, show_progress=False,
+    texts = ["".join(text for text, _ in chat.segments(*maker.next())) for _ in range(SAMPLES)]
+    without = tokenizer_of(models.BPE())
+    without.pre_tokenizer = pre_tokenizers.Sequence([without.pre_tokenizer, pre_tokenizers.Split(Regex(SPACE), "isolated")])
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - SPACED, special_tokens=chat.SPECIAL, min_frequency=3, show_progress=False,
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    tokenizer.train_from_iterator(texts(), trainer)
+    without.train_from_iterator(texts, trainer)
+    learned = json.loads(without.to_str())["model"]
+    vocabulary, merges = learned["vocab"], [tuple(merge) for merge in learned["merges"]]
+    names = {str(value) for values in maker.tools["values"].values() for value in values}
+    for word in spaced_words(texts, without, names):
+        vocabulary[SPACE + word] = len(vocabulary)
+        merges.append((SPACE, word))
+    tokenizer = tokenizer_of(models.BPE(vocabulary, merges))
+    tokenizer.add_special_tokens(chat.SPECIAL)
     tokenizer.save(str(path))
     return tokenizer
 
