@@ -4,7 +4,6 @@
 
 Facts and refusals are judged by checker.py; tool calls and objects by comparison with what the question said. All answers
 are greedy (temperature 0), from the release build."""
-import http.client
 import json
 import pathlib
 import random

@@ -1,6 +1,6 @@
 // A hash that nobody outside this process can compute: for tables in memory that are looked up by a secret.
 //
-// SipHash-2-4 with 128 bits (Aumasson, Bernstein 2012) under a random key of its own. It costs a tenth of the
+// SipHash-2-4 with 128 bits (Aumasson, Bernstein 2012) under a random key of its own. It costs a fifth of the
 // SHA-256 that is stored, and is never stored itself.
 #pragma once
 

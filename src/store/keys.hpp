@@ -88,6 +88,7 @@ class Keys {
     std::optional<UnixSeconds> last_used_at;  // as this process knows it
     std::uint64_t epoch = 0;                  // the access epoch under which it was read
   };
+
   // Notes the use; null past the key's end. Under mutex_.
   std::shared_ptr<const contract::Principal> use(Entry& entry);
 
