@@ -35,14 +35,11 @@ Task<void> answer_chat(const ChatJob& job, std::size_t choice, json::value& out,
     out = render_chat_choice(job.plan, reply, choice, job.ids);
     co_return;
   }
-  const std::string name = co_await choose_name(job, choice, usage);
+  const std::string name = co_await choose_name(job, choice);
   const json::object reply = co_await job.client.post(
       wire::completion_path, render_arguments_call(job.plan, name, choice, Delivery::whole), job.call,
       Asked::chat);
-  const Usage counted = read_usage(reply);
-  usage.prompt = counted.prompt;
-  usage.cached = counted.cached;
-  usage.completion += counted.completion;
+  usage = read_usage(reply);
   out = render_forced_choice(job.plan, name, reply, choice, job.ids);
 }
 

@@ -102,8 +102,23 @@ class ChatChunker {
 json::object render_template_call(const ChatPlan& plan);
 // Chooses the name; only where several are allowed.
 json::object render_name_call(const ChatPlan& plan, std::size_t choice);
+// Writes {"name": NAME, "arguments": OBJECT}.
 json::object render_arguments_call(const ChatPlan& plan, std::string_view name, std::size_t choice,
                                    Delivery delivery);
+// Finds the arguments in what render_arguments_call() gets, piece by piece.
+class ArgumentsReader {
+ public:
+  // What of `piece` is the arguments'.
+  std::string feed(std::string_view piece);
+
+ private:
+  bool feed(char c);  // whether it is the arguments'
+
+  std::size_t depth_ = 0;
+  std::size_t colons_ = 0;  // of the outer object
+  bool in_text_ = false;
+  bool escaped_ = false;
+};
 json::object render_forced_choice(const ChatPlan& plan, std::string_view name,
                                   const json::object& arguments_reply, std::size_t choice, CallIds& ids);
 // The chunks of a forced call: begin, then each piece of the arguments, then the end.

@@ -124,7 +124,8 @@ json::object render_chat_choice(const ChatPlan& plan, const json::object& reply,
 
 json::object render_forced_choice(const ChatPlan& plan, std::string_view name,
                                   const json::object& arguments_reply, std::size_t choice, CallIds& ids) {
-  const std::string_view arguments = json::find_string(arguments_reply, field::content).value_or("{}");
+  const std::string arguments =
+      ArgumentsReader().feed(json::find_string(arguments_reply, field::content).value_or(""));
   json::object message = new_message();
   if (plan.style == CallStyle::functions) {
     message[field::function_call] = render_function_call(name, arguments);
@@ -238,6 +239,48 @@ std::vector<json::object> ChatChunker::feed(const json::object& chunk) {
     out.push_back(wrap({}, nullptr, finish_of(plan_, *reason)));
   }
   return out;
+}
+
+std::string ArgumentsReader::feed(std::string_view piece) {
+  std::string out;
+  for (const char c : piece) {
+    if (feed(c)) out += c;
+  }
+  return out;
+}
+
+bool ArgumentsReader::feed(char c) {
+  const bool within = depth_ > 0 && colons_ == 2;
+  if (in_text_) {
+    in_text_ = escaped_ || c != '"';
+    escaped_ = c == '\\' && !escaped_;
+    return within;
+  }
+  switch (c) {
+    case '"':
+      in_text_ = true;
+      return within;
+    case '{':
+    case '[':
+      ++depth_;
+      return within;
+    case '}':
+    case ']':
+      --depth_;
+      return within && depth_ > 0;
+    case ':':
+      if (depth_ == 1) {
+        ++colons_;
+        return false;
+      }
+      return within;
+    case ' ':
+    case '\n':
+    case '\t':
+      return within && depth_ > 1;
+    default:
+      return within;
+  }
 }
 
 json::object render_forced_begin(const ChatPlan& plan, std::string_view name, std::size_t choice,

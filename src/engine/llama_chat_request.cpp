@@ -356,6 +356,49 @@ json::value render_prompt(const ChatPlan& plan, std::string text) {
   return prompt;
 }
 
+// References are from the root, and the schema of the arguments no longer is it.
+void move_references(json::value& schema) {
+  if (json::array* list = schema.if_array()) {
+    for (json::value& each : *list)
+      move_references(each);
+    return;
+  }
+  json::object* object = schema.if_object();
+  if (!object) return;
+  for (auto& [key, value] : *object) {
+    if (key == "$ref" && value.is_string()) {
+      const std::string_view reference = json::view(value.get_string());
+      if (reference.starts_with("#")) value = fmt::format("#/properties/arguments{}", reference.substr(1));
+    } else if (key == "properties" || key == "$defs" || key == "definitions") {
+      if (json::object* named = value.if_object()) {
+        for (auto& entry : *named)
+          move_references(entry.value());
+      }
+    } else if (key != "const" && key != "enum") {
+      move_references(value);
+    }
+  }
+}
+
+// The model writes the whole object, its known beginning too. Where a prompt ended inside it, the last token
+// would seldom be one that the model would have written there ("{" and the space before it are often one),
+// and what follows would be worse for it.
+json::object schema_of_call(const AllowedFunction& function) {
+  json::object name;
+  name["const"] = function.name;
+  json::value arguments = function.parameters;
+  move_references(arguments);
+  json::object properties;
+  properties[field::name] = std::move(name);
+  properties[field::arguments] = std::move(arguments);
+  json::object schema;
+  schema["type"] = "object";
+  schema["properties"] = std::move(properties);
+  schema["required"] = json::array{field::name, field::arguments};
+  schema["additionalProperties"] = false;
+  return schema;
+}
+
 json::array raw_fields() {
   return {field::content,         wire::stop_type, wire::tokens_evaluated,
           wire::tokens_predicted, wire::cache_n,   field::stop};
@@ -393,11 +436,9 @@ json::object render_arguments_call(const ChatPlan& plan, std::string_view name, 
                                    Delivery delivery) {
   json::object body = sampling_body(plan.sampling, choice);
   body.erase(field::stop);  // stop sequences are about text, and would break the JSON
-  body[field::prompt] = render_prompt(
-      plan,
-      fmt::format("{}{}{{\"name\": \"{}\", \"arguments\": ", plan.forced_prompt, plan.call_prefix, name));
+  body[field::prompt] = render_prompt(plan, plan.forced_prompt + plan.call_prefix);
   for (const AllowedFunction& function : plan.callable) {
-    if (function.name == name) body[field::json_schema] = function.parameters;
+    if (function.name == name) body[field::json_schema] = schema_of_call(function);
   }
   if (plan.max_tokens) body[wire::n_predict] = *plan.max_tokens;
   body[wire::response_fields] = raw_fields();

@@ -66,7 +66,7 @@ class ForcedChoice final : public ChoiceStream {
   ForcedChoice(std::shared_ptr<ChatJob> job, std::size_t choice) : job_(std::move(job)), choice_(choice) {}
 
   Task<void> open() override {
-    name_ = co_await choose_name(*job_, choice_, usage_);
+    name_ = co_await choose_name(*job_, choice_);
     events_ = co_await job_->client.open(
         wire::completion_path, render_arguments_call(job_->plan, name_, choice_, Delivery::streamed),
         job_->call, Asked::chat);
@@ -80,14 +80,11 @@ class ForcedChoice final : public ChoiceStream {
       co_return out;
     }
     while (auto event = co_await events_->next()) {
-      const std::string_view piece = json::find_string(*event, field::content).value_or("");
+      const std::string piece = arguments_.feed(json::find_string(*event, field::content).value_or(""));
       if (!piece.empty()) out.push_back(render_forced_piece(job_->plan, piece, choice_));
       if (event->contains(wire::stop_type)) {
         finished_ = true;
-        const Usage counted = read_usage(*event);
-        usage_.prompt = counted.prompt;
-        usage_.cached = counted.cached;
-        usage_.completion += counted.completion;
+        usage_ = read_usage(*event);
         out.push_back(render_forced_end(job_->plan, *event, choice_));
       }
       if (!out.empty()) co_return out;
@@ -102,6 +99,7 @@ class ForcedChoice final : public ChoiceStream {
   std::shared_ptr<ChatJob> job_;
   std::size_t choice_;
   std::string name_;
+  ArgumentsReader arguments_;
   std::unique_ptr<EventReader> events_;
   Usage usage_;
   bool begun_ = false;
@@ -192,11 +190,10 @@ Task<void> prepare(ChatJob& job) {
   job.plan.forced_prompt = json::find_string(reply, field::prompt).value_or("");
 }
 
-Task<std::string> choose_name(const ChatJob& job, std::size_t choice, Usage& usage) {
+Task<std::string> choose_name(const ChatJob& job, std::size_t choice) {
   if (job.plan.callable.size() == 1) co_return job.plan.callable.front().name;
   const json::object reply = co_await job.client.post(
       wire::completion_path, render_name_call(job.plan, choice), job.call, Asked::chat);
-  usage.completion += read_usage(reply).completion;
   const std::string_view name = json::find_string(reply, field::content).value_or("");
   if (std::ranges::find(job.plan.callable, name, &AllowedFunction::name) == job.plan.callable.end()) {
     log::error("engine chose a function that does not exist", {{"request", job.call.request_id}});

@@ -115,8 +115,10 @@ TEST(LlamaChatRequest, ForcesCallsBySchema) {
   EXPECT_TRUE(named.named);
   named.forced_prompt = "P";
   const json::object call = render_arguments_call(named, "look", 0, Delivery::whole);
-  EXPECT_EQ(call.at("prompt"), "P<tool_call>\n{\"name\": \"look\", \"arguments\": ");
-  EXPECT_TRUE(call.at("json_schema").at("properties").get_object().contains("at"));
+  EXPECT_EQ(call.at("prompt"), "P<tool_call>\n");
+  const json::value& properties = call.at("json_schema").at("properties");
+  EXPECT_EQ(properties.at("name").at("const"), "look");
+  EXPECT_TRUE(properties.at("arguments").at("properties").get_object().contains("at"));
   EXPECT_FALSE(render_arguments_call(any, "wait", 0, Delivery::whole).contains("stop"));
 
   const ChatPlan none = plan_chat(object(std::string(two_tools) + R"(,"tool_choice":"none"})"), able());
@@ -124,6 +126,38 @@ TEST(LlamaChatRequest, ForcesCallsBySchema) {
   const ChatPlan single =
       plan_chat(object(std::string(two_tools) + R"(,"parallel_tool_calls":false})"), able());
   EXPECT_EQ(single.calls, Calls::one);
+}
+
+TEST(LlamaChatRequest, KeepsReferencesOfAForcedCallWhole) {
+  ChatPlan plan =
+      plan_chat(object(R"({"messages":[{"role":"user","content":"hi"}],"tool_choice":"required","tools":[
+      {"type":"function","function":{"name":"look","parameters":{"type":"object","properties":{
+        "at":{"$ref":"#/$defs/place"},"enum":{"$ref":"#/$defs/place"},"as":{"enum":["$ref"]}},
+        "$defs":{"place":{"type":"string"}}}}}]})"),
+                able());
+  const json::object call = render_arguments_call(plan, "look", 0, Delivery::whole);
+  const json::value& arguments = call.at("json_schema").at("properties").at("arguments");
+  for (const char* name : {"at", "enum"})
+    EXPECT_EQ(arguments.at("properties").at(name).at("$ref"), "#/properties/arguments/$defs/place");
+  EXPECT_TRUE(arguments.at("$defs").get_object().contains("place"));
+}
+
+TEST(LlamaChatReply, FindsTheArgumentsOfAForcedCall) {
+  const auto read = [](std::string_view text, std::size_t width) {
+    ArgumentsReader reader;
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); at += width)
+      out += reader.feed(text.substr(at, width));
+    return out;
+  };
+  for (const std::size_t width : {1U, 3U, 100U}) {
+    EXPECT_EQ(read(R"({"name": "look", "arguments": {"a": "}\"{:", "b": {"c": [1, {}]}} })", width),
+              R"({"a": "}\"{:", "b": {"c": [1, {}]}})");
+    EXPECT_EQ(read("{ \"name\" : \"look\",\n \"arguments\":{}\n}\n", width), "{}");
+    EXPECT_EQ(read(R"({"name": "look", "arguments": "a b" })", width), R"("a b")");
+    EXPECT_EQ(read(R"({"name": "look", "arguments": {"cut": "he)", width), R"({"cut": "he)");
+    EXPECT_EQ(read(R"({"name": "lo)", width), "");
+  }
 }
 
 TEST(LlamaChatRequest, LetsTheFirstWordsDecideBetweenCallAndFormat) {

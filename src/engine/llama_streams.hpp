@@ -74,8 +74,8 @@ struct ChatJob {
 Task<void> prepare(ChatJob& job);
 // Whether the model begins with a call, where that decides; forced calls are decided already.
 Task<Decision> decide(const ChatJob& job, std::size_t choice);
-// The name that the model chose among the allowed ones; counts what choosing cost.
-Task<std::string> choose_name(const ChatJob& job, std::size_t choice, Usage& usage);
+// The name that the model chose among the allowed ones. It is written again in the call, and counted there.
+Task<std::string> choose_name(const ChatJob& job, std::size_t choice);
 std::unique_ptr<ChoiceStream> make_chat_choice(const std::shared_ptr<ChatJob>& job, std::size_t choice);
 
 // What the choices of one text completion request share.
