@@ -81,7 +81,7 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"engines.load_timeout", Form::duration, "From the start of an engine to its first token.", waiting_time}, AT(engines.load_timeout)},
     {{"engines.stop_grace", Form::duration, "Between asking an engine to stop and killing it.", {0, day}}, AT(engines.stop_grace)},
     {{"engines.slots", Form::integer, "Generations that one local model runs at a time, where the model does not say.", {1, 256}}, AT(engines.slots)},
-    {{"engines.threads", Form::integer, "Threads of one local engine, where the model does not say; never more than the cores. 0: all cores.", thread_count}, AT(engines.threads)},
+    {{"engines.threads", Form::integer, "Threads of one local engine, where the model does not say; never more than the cores. 0: all cores; a model under 64 MiB then writes with one, since waiting for each other would take longer.", thread_count}, AT(engines.threads)},
 
     {{"costs.currency", Form::text, "ISO 4217 code, in lower case, of the currency of all prices and budgets."}, AT(costs.currency)},
     {{"costs.batch_discount", Form::decimal, "What a batch is spared: 0.5 makes it cost half.", {0, 1}}, AT(costs.batch_discount)},

@@ -14,6 +14,14 @@ std::uint32_t threads_of(const LlamaSpec& spec) {
   return spec.threads == 0 ? cores : std::min(spec.threads, cores);
 }
 
+// Threads wait for each other after every layer's step: of a small model's token that is the longest part.
+constexpr std::uint64_t small_model_bytes = 64ULL << 20;
+
+std::uint32_t generating_threads_of(const LlamaLaunch& launch) {
+  const bool small = launch.file.file_bytes < small_model_bytes;
+  return small && launch.spec.threads == 0 ? 1 : threads_of(launch.spec);
+}
+
 }  // namespace
 
 std::string file_name_of(const std::string& model) {
@@ -33,7 +41,8 @@ ChildSpec make_child_spec(const LlamaLaunch& launch) {
   const std::uint32_t context = context_of(launch.file, spec);
   std::vector<std::string> arguments{
       "--model", spec.file, "--host", launch.socket_path, "--parallel", std::to_string(slots), "--ctx-size",
-      std::to_string(std::uint64_t{context} * slots), "--threads", threads, "--threads-batch", threads,
+      std::to_string(std::uint64_t{context} * slots), "--threads",
+      std::to_string(generating_threads_of(launch)), "--threads-batch", threads,
       // Requests beyond the slots wait inside; short questions (tokenize, health) must still get through.
       "--threads-http", std::to_string(slots * 4 + 32), "--no-webui", "--jinja", "--offline", "--log-colors",
       "off", "--log-verbosity", "2",

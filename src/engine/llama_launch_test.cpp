@@ -56,6 +56,7 @@ TEST(LlamaLaunch, SleepsWhileItWaitsAndTakesNoMoreThreadsThanCores) {
   for (const std::uint32_t asked : {0U, 1U, 100'000U}) {
     LlamaLaunch launch = plain_launch();
     launch.spec.threads = asked;
+    launch.file.file_bytes = 1ULL << 30;
     const ChildSpec spec = make_child_spec(launch);
     const std::string threads = std::to_string(asked == 1 ? 1 : cores);
     EXPECT_EQ(value_of(spec, "--threads"), threads);
@@ -63,6 +64,19 @@ TEST(LlamaLaunch, SleepsWhileItWaitsAndTakesNoMoreThreadsThanCores) {
     EXPECT_THAT(spec.environment, Contains(Pair("OMP_NUM_THREADS", threads)));
     EXPECT_THAT(spec.environment, Contains(Pair("OMP_WAIT_POLICY", "passive")));
   }
+}
+
+TEST(LlamaLaunch, WritesWithOneThreadWhereTheModelIsSmall) {
+  LlamaLaunch launch = plain_launch();
+  launch.file.file_bytes = 10ULL << 20;
+  launch.spec.threads = 0;
+  EXPECT_EQ(value_of(make_child_spec(launch), "--threads"), "1");
+  EXPECT_EQ(value_of(make_child_spec(launch), "--threads-batch"),
+            std::to_string(std::max(1U, std::thread::hardware_concurrency())));
+  launch.spec.threads = 100'000;
+  EXPECT_EQ(value_of(make_child_spec(launch), "--threads"),
+            std::to_string(std::max(1U, std::thread::hardware_concurrency())))
+      << "as many as were asked for";
 }
 
 TEST(LlamaLaunch, AddsWhatTheModelNeeds) {
