@@ -16,8 +16,17 @@ def tool_text(tool):
     return json.dumps(tool, ensure_ascii=False)
 
 
+def call_object(name, arguments):
+    return f'{{"name": "{name}", "arguments": {json.dumps(arguments, ensure_ascii=False)}}}'
+
+
 def call_text(name, arguments):
-    return f'\n<tool_call>\n{{"name": "{name}", "arguments": {json.dumps(arguments, ensure_ascii=False)}}}\n</tool_call>'
+    return f"\n<tool_call>\n{call_object(name, arguments)}\n</tool_call>"
+
+
+def forced_call(name, arguments):
+    """A call that the client demands: the server begins it, and ends it after the object."""
+    return [("<tool_call>\n", False), (call_object(name, arguments), True), (f"\n</tool_call>{END}\n", False)]
 
 
 def system_text(system, tools):
@@ -29,17 +38,22 @@ def system_text(system, tools):
 
 
 def segments(messages, tools=()):
-    """[(text, whether the model wrote it)]; the model writes an assistant's text and the end of its turn."""
+    """[(text, whether the model wrote it)]; the model writes an assistant's text and the end of its turn.
+
+    Of a call that is `forced` it writes the object alone."""
     parts = []
+    system = ""
     if messages[0]["role"] == "system":
-        parts.append((f"{START}system\n{system_text(messages[0]['content'], tools)}{END}\n", False))
-        messages = messages[1:]
-    elif tools:
-        parts.append((f"{START}system\n{system_text('', tools)}{END}\n", False))
+        system, messages = messages[0]["content"], messages[1:]
+    if system or tools:
+        parts.append((f"{START}system\n{system_text(system, tools)}{END}\n", False))
     for message in messages:
         if message["role"] == "assistant":
             parts.append((f"{START}assistant\n", False))
             text = message.get("content") or ""
+            if message.get("forced"):
+                parts += forced_call(*message["calls"][0])
+                continue
             for name, arguments in message.get("calls", ()):
                 text += call_text(name, arguments)
             parts.append((text + END, True))

@@ -29,6 +29,9 @@ class Conversations:
             if fact.family and fact.follow:
                 self.families[fact.family].append(fact)
         self.small_talk = [fact for fact in self.facts if fact.source == "self.yaml"]
+        self.unknown.words = sorted({word.lower() for filler in self.unknown.fillers for word in str(filler).split()})
+        said = " ".join([*(fact.answer for fact in self.facts), *map(str, self.unknown.fillers), *self.tools["values"]["topic"]])
+        self.words = sorted({word.lower() for word in re.findall(r"[A-Za-z]{2,10}", said)})
 
     # ------------------------------------------------------------------------------------------------ questions
 
@@ -100,9 +103,9 @@ class Conversations:
     def next(self):
         """(messages, tools)"""
         kind = self.random.random()
-        if kind < 0.25:
+        if kind < 0.38:
             return self.tool_calls()
-        if kind < 0.40:
+        if kind < 0.72:
             return self.filling()
         return self.talk()
 
@@ -114,10 +117,22 @@ class Conversations:
     def turn(self):
         random = self.random
         what = random.random()
-        if what < 0.16:
-            return [user(self.question(self.unknown.ask)), assistant(self.unknown.answer)]
-        fact = random.choice(self.small_talk if what < 0.2 else self.facts)
+        if what < 0.36:
+            asked = self.unknown.ask if what < 0.24 else self.unknown.mixed
+            return [user(self.strange(self.question(asked))), assistant(self.unknown.answer)]
+        fact = random.choice(self.small_talk if what < 0.40 else self.facts)
         return [user(self.question(fact.ask, fact.source != "self.yaml")), assistant(fact.answer)]
+
+    def strange(self, text):
+        """Words that nobody knows, or that belong elsewhere: what is asked about stays unknown."""
+        random = self.random
+        words = text.split(" ")
+        if random.random() < 0.3:
+            for _ in range(random.choice([1, 1, 2])):
+                at = random.randrange(len(words))
+                if len(words[at]) > 3 and words[at].isalpha():
+                    words[at] = random.choice([self.syllables(), random.choice(self.unknown.words)])
+        return " ".join(words)
 
     def follow_up(self):
         random = self.random
@@ -136,14 +151,28 @@ class Conversations:
 
     def word(self):
         """An invented name: letters that look like a word, sometimes with a digit."""
+        return self.syllables() + self.random.choice(["", "", "", "", str(self.random.randrange(1, 100)),
+                                                      self.random.choice("-_") + self.random.choice(["dev", "prod", "test", "eu", "x2", "bot"])])
+
+    def syllables(self):
+        choice = self.random.choice
+        return "".join(choice("bcdfghjklmnprstvwz") + choice("aeiou") + choice(["", "", choice("lnrstmxk")]) for _ in range(choice([1, 2, 2, 3])))
+
+    def any_words(self, most, between):
+        return between.join(self.random.choice(self.words) for _ in range(self.random.randint(1, most)))
+
+    def invented(self, slot):
+        """What stands for any value of its kind, so that the model copies what it reads and knows no list by heart."""
         random = self.random
-        made = "".join(random.choice("bcdfghjklmnprstvwz") + random.choice("aeiou") + random.choice(["", "", random.choice("lnrstmxk")])
-                       for _ in range(random.choice([1, 2, 2, 3])))
-        return made + random.choice(["", "", "", "", str(random.randrange(1, 100)), random.choice("-_") + random.choice(["dev", "prod", "test", "eu", "x2", "bot"])])
+        if slot == "person":
+            return random.choice([self.syllables(), self.any_words(1, "")]).title()
+        if slot == "topic":
+            return self.any_words(3, " ")
+        name = random.choice([self.word(), self.any_words(3, random.choice("-_")), self.any_words(1, "") + str(random.randrange(10))])
+        return name + (random.choice(["", "", "-7b", "-small", "-3b-q4", ":8b", "-v2"]) if slot == "model" else "")
 
     def value(self, slot, values=None):
         random = self.random
-        values = values or self.tools["values"]
         if slot == "count":
             return random.choice([random.randrange(1, 100), random.randrange(1, 1000), random.randrange(1, 100) * 10, random.randrange(1, 100) * 100,
                                   2 ** random.randrange(5, 18), random.randrange(1000, 100000)])
@@ -156,30 +185,41 @@ class Conversations:
         if slot == "email":
             name = random.choice([self.value("person", values).lower(), self.word(), self.value("person", values).lower() + "." + self.word()])
             return f"{name}@{random.choice(['example', self.word(), self.word()])}.{random.choice(['com', 'org', 'net', 'io', 'dev', 'de'])}"
-        if slot in ("project", "model", "alias", "key_name") and random.random() < 0.5:
-            return self.word() + (random.choice(["", "", "-7b", "-small", "-3b-q4", ":8b", "-v2"]) if slot == "model" else "")
-        return random.choice(values[slot])
+        if values is None and slot in ("project", "model", "alias", "key_name", "person", "topic") and random.random() < 0.7:
+            return self.invented(slot)
+        return random.choice((values or self.tools["values"])[slot])
 
     def define(self, tool, names="names"):
-        """One tool as a client would define it, with the slot of each parameter's name: ({...}, {name: parameter})."""
+        """One tool as a client would define it, with the slot of each parameter's name: ({...}, {name: parameter}).
+
+        With names "invented" they say nothing, and descriptions say all."""
         random = self.random
         chosen, properties = {}, {}
         for parameter in random.sample(tool["parameters"], len(tool["parameters"])):
-            name = random.choice([each for each in parameter["names"] if each not in chosen])
+            named = [self.invented("parameter").replace("-", "_")] if names == "invented" and random.random() < 0.5 else parameter["names"]
+            name = random.choice([each for each in named if each not in chosen] or parameter["names"])
             chosen[name] = parameter
             properties[name] = {"type": parameter["type"]}
             if "enum" in parameter:
                 properties[name]["enum"] = parameter["enum"]
-            if random.random() < 0.5:
+            if random.random() < 0.5 or name not in parameter["names"]:
                 properties[name]["description"] = random.choice(parameter["descriptions"])
         # llama.cpp writes an empty description where a client gives none.
-        function = {"name": random.choice(tool[names]), "description": random.choice(tool["descriptions"]) if random.random() < 0.9 else ""}
+        function = {"name": self.function_name() if names == "invented" else random.choice(tool[names]),
+                    "description": random.choice(tool["descriptions"]) if names == "invented" or random.random() < 0.9 else ""}
         function["parameters"] = {"type": "object", "properties": properties}
         if random.random() < 0.7:
             function["parameters"]["required"] = list(properties)
         if random.random() < 0.3:
             function["parameters"]["additionalProperties"] = False
         return {"type": "function", "function": function}, chosen
+
+    def function_name(self):
+        name = self.any_words(3, "_")
+        if self.random.random() < 0.3:
+            first, *others = name.split("_")
+            name = first + "".join(other.title() for other in others)
+        return name
 
     def ask_tool(self, tool, chosen, patterns="ask", values=None):
         """(question, arguments in the order of the definition, what {slots} became)"""
@@ -189,7 +229,7 @@ class Conversations:
     def tool_calls(self):
         random = self.random
         offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [50, 30, 14, 6])[0])
-        defined = [self.define(tool) for tool in offered]
+        defined = [self.define(tool, random.choice(["names", "invented"])) for tool in offered]
         messages = self.system(0.3)
         for _ in range(random.choice([1, 2, 3, 4])):
             if random.random() < 0.2:
@@ -202,7 +242,11 @@ class Conversations:
             if random.random() < 0.5 and not question.startswith(tuple(str(value) for value in made.values())):
                 question = question[:1].upper() + question[1:]
             messages.append(user(self.mark(question)))
-            messages.append({"role": "assistant", "calls": [(defined[at][0]["function"]["name"], arguments)]})
+            called = {"role": "assistant", "calls": [(defined[at][0]["function"]["name"], arguments)]}
+            messages.append(called)
+            if random.random() < 0.3:   # told again, it would look like any other call: it is the last
+                called["forced"] = True
+                break
             if random.random() < 0.4:
                 messages.append({"role": "tool", "content": self.pick(self.tools["results"])})
                 messages.append(assistant(fill(self.pick(offered[at]["done"]), made)))
@@ -216,13 +260,18 @@ class Conversations:
             messages += [user(question), assistant(json.dumps(wanted, ensure_ascii=False))]
         return messages, []
 
+    def clauses(self, slots):
+        """A text that says each value by itself, in any order."""
+        said = [self.pick(self.tools["clauses"][slot]) for slot in self.random.sample(list(slots), len(slots))]
+        return self.random.choice([", ", ", ", " and ", "; ", ". "]).join(said)
+
     def ask_filling(self, task, split=("text", "instructions"), values=None):
         random = self.random
         made = {field["value"]: self.value(field["value"], values) for field in task["fields"]}
         names = {}
         for field in random.sample(task["fields"], len(task["fields"])):
             names[random.choice([each for each in field["names"] if each not in names])] = field
-        text = fill(self.pick(task[split[0]]), made)
+        text = fill(self.clauses(made) if split[0] == "text" and random.random() < 0.35 else self.pick(task[split[0]]), made)
         listed = list(names)
         fields = listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + random.choice([" and ", ", "]) + listed[-1]
         question = self.pick(self.tools[split[1]]).replace("{fields}", fields).replace("{text}", text)

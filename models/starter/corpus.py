@@ -4,6 +4,7 @@
 import collections
 import dataclasses
 import pathlib
+import random
 import re
 import sys
 
@@ -36,6 +37,8 @@ class Unknown:
     answer: str
     must: list
     ask: list      # trees, slots filled in
+    mixed: list    # the same, with any filler in any slot
+    fillers: list
     held_out: list
 
 
@@ -71,6 +74,11 @@ def read_facts():
     return facts
 
 
+def watched(facts):
+    """[(question, answer)]: the held-out questions that training looks at as it goes on. What was chosen by them is judged by the others."""
+    return random.Random(7).sample([(question, fact.answer) for fact in facts for question in fact.held_out], 120)
+
+
 def fill_slots(tree, slots):
     """The tree with every {slot} in its strings made a choice between the slot's fillers."""
     if isinstance(tree, str):
@@ -84,8 +92,10 @@ def fill_slots(tree, slots):
 
 def read_unknown():
     read = read_yaml("unknown.yaml")
-    trees = [fill_slots(grammar.parse(text), read["slots"]) for text in read["ask"]]
-    return Unknown(read["answer"].strip(), read["must"], trees, read["held_out"])
+    slots, parsed = read["slots"], [grammar.parse(text) for text in read["ask"]]
+    fillers = [filler for some in slots.values() for filler in some]
+    trees, mixed = ([fill_slots(tree, each) for tree in parsed] for each in (slots, dict.fromkeys(slots, fillers)))
+    return Unknown(read["answer"].strip(), read["must"], trees, mixed, fillers, read["held_out"])
 
 
 def read_tools():
@@ -98,8 +108,10 @@ def read_tools():
     for entry in read["schemas"]:
         for name in ("text", "held_out"):
             entry[name] = [grammar.parse(text) for text in entry[name]]
+    read["clauses"] = {slot: [grammar.parse(text) for text in texts] for slot, texts in read["clauses"].items()}
     for name in ("instructions", "held_out_instructions", "results"):
         read[name] = [grammar.parse(text) for text in read[name]]
+    read["held_out_values"] = read["values"] | read["held_out_values"]   # closed kinds have none of their own
     return read
 
 

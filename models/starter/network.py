@@ -12,11 +12,11 @@ from torch.nn import functional
 @dataclasses.dataclass
 class Shape:
     vocabulary: int
-    width: int = 288
-    layers: int = 5
-    heads: int = 9
+    width: int = 384
+    layers: int = 6
+    heads: int = 12
     kv_heads: int = 3
-    hidden: int = 800      # of the feed-forward part
+    hidden: int = 1024     # of the feed-forward part
     context: int = 4096
     rope_base: float = 100_000_000.0
     epsilon: float = 1e-5
@@ -58,24 +58,25 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self, shape):
+    def __init__(self, shape, drop_out):
         super().__init__()
         self.attention_norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
         self.attention = Attention(shape)
         self.feed_forward_norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
         self.feed_forward = FeedForward(shape)
+        self.drop_out = nn.Dropout(drop_out)
 
     def forward(self, x, cos, sin):
-        x = x + self.attention(self.attention_norm(x), cos, sin)
-        return x + self.feed_forward(self.feed_forward_norm(x))
+        x = x + self.drop_out(self.attention(self.attention_norm(x), cos, sin))
+        return x + self.drop_out(self.feed_forward(self.feed_forward_norm(x)))
 
 
 class Network(nn.Module):
-    def __init__(self, shape):
+    def __init__(self, shape, drop_out=0.0):
         super().__init__()
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)   # the output's matrix too
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(Layer(shape, drop_out) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.width, eps=shape.epsilon)
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
@@ -119,9 +120,10 @@ def wire_copying(network, begin):
     looks for the place whose predecessor was the present token, or else at `begin`, which has no code, and writes the code of what is
     there: a prediction. Returns [(weight, where)]: what training must leave as it is."""
     shape, spread, constant = network.shape, 1.0, 10.0
-    sharp, match, sink, copied = 60.0, 5.0, 0.4, 4.5
+    sharp, match, sink = 60.0, 5.0, 0.4
     size, heads = shape.head_width, shape.heads // shape.kv_heads
     code, unused = slice(2, 2 + CODE), slice(shape.width - GROUPS * size, shape.width)
+    copied = 0.02 * (unused.start - 2)   # more than what the present token says of itself
     embedding = network.embedding.weight
     embedding.normal_()
     embedding[begin] = embedding[:, :2] = embedding[:, unused] = 0

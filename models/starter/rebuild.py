@@ -1,6 +1,6 @@
 """Makes the starter model anew: tokenizer, training, GGUF, evaluation, loss plot. `./dev train` calls it.
 
-    rebuild.py WORK_FOLDER LLAMA_QUANTIZE [--tokens N] [--seed N]
+    rebuild.py WORK_FOLDER LLAMA_QUANTIZE [--tokens N | --minutes N] [--seed N]
 
 Everything is written to WORK_FOLDER; at the end the model, its checksum, the report and the plot are copied beside this file."""
 import argparse
@@ -41,14 +41,15 @@ def main():
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("work", type=pathlib.Path)
     reader.add_argument("quantize", type=pathlib.Path)
-    reader.add_argument("--tokens", type=float, default=12e6, help="to train on (default 12 million: about two hours on two cores)")
+    reader.add_argument("--tokens", type=float, help="to train on (default: 200 million; days, without an accelerator)")
+    reader.add_argument("--minutes", type=float, help="to train, instead")
     reader.add_argument("--seed", type=int, default=1)
     options = reader.parse_args()
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
     print("training the tokenizer", flush=True)
     tokens.train(work / "tokenizer.json", options.seed)
-    train.train(work, options.tokens, options.seed)
+    train.train(work, options.seed, options.tokens or (None if options.minutes else 200e6), options.minutes)
     export.export(work, options.quantize, work / MODEL)
     print("evaluating", flush=True)
     evaluate.main(work / MODEL, work)

@@ -1,9 +1,12 @@
-"""Trains the network: python3 train.py FOLDER [--tokens N] [--resume]. Prints its progress, writes FOLDER/loss.csv and FOLDER/weights.pt.
+"""Trains the network: python3 train.py FOLDER [--tokens N | --minutes N] [--resume]. Prints its progress, writes FOLDER/loss.csv and FOLDER/weights.pt.
 
-Matrices are trained by Muon (momentum, made orthogonal; https://kellerjordan.github.io/posts/muon), the rest by AdamW."""
+Matrices are trained by Muon (momentum, made orthogonal; https://kellerjordan.github.io/posts/muon), the rest by AdamW.
+An accelerator is used where PyTorch finds one: steps are larger there, and other processes make the examples."""
 import argparse
+import collections
 import csv
 import dataclasses
+import os
 import pathlib
 import random
 import time
@@ -13,19 +16,25 @@ from torch.nn import functional
 
 import chat
 import conversations
+import corpus
 import tokens as tokenizers
 from network import Network, Shape, wire_copying
 
 # Of every step, the padding with them: questions with the beginnings of their answers, and whole conversations. Once the answers
 # are known by heart, questions are the work; and a step that saw only one kind would undo the other.
-QUICK_BATCH, WHOLE_BATCH = 2300, 1800
-POOL = 512                # examples that are sorted by length before they are cut into batches
+QUICK_BATCH, WHOLE_BATCH = 2300, 2600
+ACCELERATED = 8           # times as many on an accelerator
+POOL = 256                # examples that are sorted by length before they are cut into batches
 QUICK_TOKENS = (3, 14)    # of an answer
 DRILL_SHARE, DRILL_TOKENS = 0.1, (4, 24)   # among the quick: tokens by chance that come twice, since tools need copying
+BLUR = 0.1                # of the tokens of a quick question
 READ_SHARE = 0.06         # of the tokens that the model does not write: it learns to expect them as well
 TOPIC_LAYER, TOPIC_WEIGHT = 3, 0.5   # after so many layers the place before an answer shall tell which fact it is
 MATRIX_RATE, OTHER_RATE = 0.01, 1.5e-3
+DROP_OUT = 0.05           # of what each part of a layer adds
 WARM_UP, COOL_DOWN = 0.01, 0.9   # shares of all tokens: the rate rises, and falls to nothing
+SAVE_SECONDS = 120
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Muon(torch.optim.Optimizer):
@@ -33,29 +42,33 @@ class Muon(torch.optim.Optimizer):
     MOMENTUM, DECAY, ROUNDS, FACTORS = 0.95, 0.01, 4, (3.4445, -4.7750, 2.0315)
 
     def __init__(self, matrices, lr):
-        super().__init__(matrices, {"lr": lr})
+        alike = collections.defaultdict(list)   # of one shape: they are worked on together
+        for matrix in matrices:
+            alike[matrix.shape].append(matrix)
+        super().__init__([{"params": group} for group in alike.values()], {"lr": lr})
 
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            for matrix in group["params"]:
-                state = self.state[matrix]
-                momentum = state.setdefault("momentum", torch.zeros_like(matrix))
-                momentum.lerp_(matrix.grad, 1 - self.MOMENTUM)
-                update = self.orthogonal(matrix.grad.lerp(momentum, self.MOMENTUM))
-                matrix.mul_(1 - group["lr"] * self.DECAY)
-                matrix.add_(update, alpha=-group["lr"] * max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5)
+            matrices = group["params"]
+            gradient = torch.stack([matrix.grad for matrix in matrices])
+            momentum = self.state[matrices[0]].setdefault("momentum", torch.zeros_like(gradient))
+            momentum.lerp_(gradient, 1 - self.MOMENTUM)
+            update = self.orthogonal(gradient.lerp(momentum, self.MOMENTUM))
+            scale = max(1, gradient.shape[1] / gradient.shape[2]) ** 0.5
+            torch._foreach_mul_(matrices, 1 - group["lr"] * self.DECAY)
+            torch._foreach_add_(matrices, list(update.unbind()), alpha=-group["lr"] * scale)
 
     def orthogonal(self, x):
         """Newton-Schulz: the singular values move towards 1."""
-        tall = x.shape[0] > x.shape[1]
-        x = x.T if tall else x
-        x = x / (x.norm() + 1e-7)
+        tall = x.shape[1] > x.shape[2]
+        x = x.mT if tall else x
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
         a, b, c = self.FACTORS
         for _ in range(self.ROUNDS):
-            square = x @ x.T
+            square = x @ x.mT
             x = a * x + (b * square + c * square @ square) @ x
-        return x.T if tall else x
+        return x.mT if tall else x
 
 
 @dataclasses.dataclass
@@ -65,11 +78,17 @@ class Batch:
     following: torch.Tensor   # what comes there
     topics: torch.Tensor      # [3, count]: rows and columns before answers, and which facts they give
 
+    def to(self, device):
+        send = lambda tensor: tensor.to(device, non_blocking=True)
+        rows, columns = self.places
+        return Batch(send(self.tokens), (send(rows), send(columns)), send(self.following), send(self.topics))
 
-class Batches:
-    """Endless batches of examples of like length."""
 
-    def __init__(self, tokenizer, seed):
+class Batches(torch.utils.data.IterableDataset):
+    """Endless steps, each a quick and a whole batch, of examples of like length."""
+
+    def __init__(self, tokenizer, seed, scale=1):
+        self.seed, self.scale = seed, scale
         self.random = random.Random(seed)
         self.maker = conversations.Conversations(self.random)
         self.tokenizer = tokenizer
@@ -87,6 +106,11 @@ class Batches:
             self.known[text] = self.tokenizer.encode(text).ids
         return self.known[text]
 
+    def blur(self, ids):
+        """Some tokens lost to others: a question must be understood from what is left."""
+        first, count = self.tokenizer.token_to_id(chat.END) + 1, self.tokenizer.get_vocab_size()
+        return [self.random.randrange(first, count) if self.random.random() < BLUR and token >= first else token for token in ids]
+
     def drill(self):
         first = self.tokenizer.token_to_id(chat.END) + 1
         any_tokens = lambda count: [self.random.randrange(first, self.tokenizer.get_vocab_size()) for _ in range(count)]
@@ -102,6 +126,8 @@ class Batches:
         line, learned, topics = [self.begin], [], []
         for text, written in chat.segments(messages, tools):
             ids = self.ids(text) if written else self.tokenizer.encode(text).ids
+            if quick and not written:
+                ids = self.blur(ids)
             if written and text in self.topics:
                 topics.append((len(line) - 1, self.topics[text]))
             if quick and written:
@@ -113,10 +139,16 @@ class Batches:
                 break
         return line, learned, topics
 
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        self.random.seed(f"{self.seed}/{worker.id if worker else 0}")
+        while True:
+            yield self.next(True), self.next(False)
+
     def next(self, quick):
-        ready, most = self.ready[quick], QUICK_BATCH if quick else WHOLE_BATCH
+        ready, most = self.ready[quick], self.scale * (QUICK_BATCH if quick else WHOLE_BATCH)
         if not ready:
-            pool = sorted((self.example(quick) for _ in range(POOL)), key=lambda example: len(example[0]))
+            pool = sorted((self.example(quick) for _ in range(self.scale * POOL)), key=lambda example: len(example[0]))
             batch = []
             for example in pool:
                 if batch and (len(batch) + 1) * len(example[0]) > most:
@@ -143,21 +175,31 @@ def rate_at(share):
     return min(1.0, max(0.0, (1 - share) / COOL_DOWN))
 
 
-def exact_answers(network, tokenizer, questions):
+def exact_answers(network, tokenizer, questions, at_once=32):
     """The share of questions whose whole answer the network would write by itself, always taking the likeliest token."""
+    lines = []
+    for question, answer in questions:
+        line = [tokenizer.token_to_id(chat.BEGIN)]
+        for text, written in chat.segments([conversations.user(question), conversations.assistant(answer)]):
+            ids = tokenizer.encode(text).ids
+            line += ids
+            if written:
+                lines.append((line, len(ids)))
+                break
+    lines.sort(key=lambda each: len(each[0]))
     right = 0
     network.eval()
     with torch.no_grad():
-        for question, answer in questions:
-            parts = chat.segments([conversations.user(question), conversations.assistant(answer)])
-            line = [tokenizer.token_to_id(chat.BEGIN)]
-            for text, written in parts:
-                if written:
-                    start = len(line)
-                    end = start + len(tokenizer.encode(text).ids)
-                line += tokenizer.encode(text).ids
-            states = network(torch.tensor([line[:end]]))[0, start - 1:end - 1]
-            right += bool((network.logits(states).argmax(-1) == torch.tensor(line[start:end])).all())
+        for start in range(0, len(lines), at_once):
+            some = lines[start:start + at_once]
+            tokens = torch.zeros(len(some), max(len(line) for line, _ in some), dtype=torch.long)
+            learned = torch.zeros(tokens.shape, dtype=torch.bool)
+            for row, (line, count) in enumerate(some):
+                tokens[row, :len(line)] = torch.tensor(line)
+                learned[row, len(line) - count:len(line)] = True
+            tokens, learned = tokens.to(DEVICE), learned.to(DEVICE)
+            said = network.logits(network(tokens[:, :-1])).argmax(-1)
+            right += int((~learned[:, 1:] | (said == tokens[:, 1:])).all(1).sum())
     network.train()
     return right / len(questions)
 
@@ -166,31 +208,34 @@ class Training:
     """What goes on from checkpoint to checkpoint."""
 
     def __init__(self, tokenizer, topics):
-        self.network = Network(Shape(vocabulary=tokenizer.get_vocab_size()))
+        self.network = Network(Shape(vocabulary=tokenizer.get_vocab_size()), DROP_OUT)
         wired = wire_copying(self.network, tokenizer.token_to_id(chat.BEGIN))
+        self.network.to(DEVICE)
         self.held = [(weight, where, weight[where].detach().clone()) for weight, where in wired]
-        self.topic = torch.nn.Linear(self.network.shape.width, topics)   # of no use after training
+        self.topic = torch.nn.Linear(self.network.shape.width, topics).to(DEVICE)   # of no use after training
         named = list(self.network.named_parameters())
         matrices = [weight for name, weight in named if weight.dim() == 2 and not name.startswith("embedding")]
         others = [weight for name, weight in named if weight.dim() != 2 or name.startswith("embedding")] + list(self.topic.parameters())
         self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE),
                            (torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0), OTHER_RATE)]
+        self.topic_weight = TOPIC_WEIGHT
         self.seen = self.step = 0
 
-    def learn(self, batches, share):
-        """One step; the mean loss."""
-        for optimizer, rate in self.optimizers:
+    def learn(self, batches, rate):
+        """One step at so much of the full rate; the mean loss."""
+        for optimizer, full in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * rate_at(share)
+                group["lr"] = full * rate
         count, topics = sum(len(batch.following) for batch in batches), sum(batch.topics.shape[1] for batch in batches)
         total = 0
         for batch in batches:
+            batch = batch.to(DEVICE)
             states, tapped = self.network(batch.tokens, TOPIC_LAYER)
             loss = functional.cross_entropy(self.network.logits(states[batch.places]), batch.following, reduction="sum") / count
             rows, columns, facts = batch.topics
             told = self.topic(self.network.norm(tapped[rows, columns]))
-            (loss + TOPIC_WEIGHT * functional.cross_entropy(told, facts, reduction="sum") / max(topics, 1)).backward()
-            total += loss.item()
+            (loss + self.topic_weight * functional.cross_entropy(told, facts, reduction="sum") / max(topics, 1)).backward()
+            total += loss.detach()
             self.seen += batch.tokens.numel()
         for weight, where, _ in self.held:
             weight.grad[where] = 0
@@ -211,53 +256,67 @@ class Training:
         (folder / "weights.part").rename(folder / "weights.pt")
 
     def load(self, folder):
-        kept = torch.load(folder / "weights.pt")
+        kept = torch.load(folder / "weights.pt", map_location=DEVICE)
         self.network.load_state_dict(kept["weights"])
-        self.topic.load_state_dict(kept["topic"])
-        for (optimizer, _), state in zip(self.optimizers, kept["optimizers"]):
+        if "topic" in kept:
+            self.topic.load_state_dict(kept["topic"])
+        for (optimizer, _), state in zip(self.optimizers, kept.get("optimizers", ())):
             optimizer.load_state_dict(state)
         self.held = [(weight, where, weight[where].detach().clone()) for weight, where, _ in self.held]
         self.seen, self.step = kept["seen"], kept["step"]
 
 
-def train(folder, budget, seed, resume=False):
+def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
+    """As many tokens, those before a resumption counted, or as long; at so much of the full rate."""
     torch.manual_seed(seed)
     tokenizer = tokenizers.load(folder / "tokenizer.json")
-    batches = Batches(tokenizer, seed)
+    torch.set_float32_matmul_precision("high")
+    accelerated = DEVICE.type != "cpu"
+    batches = Batches(tokenizer, seed, ACCELERATED if accelerated else 1)
     training = Training(tokenizer, len(batches.topics))
+    training.topic_weight *= rate == 1   # a finished network knows its facts
     if resume:
         training.load(folder)
-        batches.random.seed(f"{seed}/{training.step}")
+        batches.seed = f"{seed}/{training.step}"
+    steps = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=(os.cpu_count() - 1) if accelerated else 0, in_order=False)
     print(f"{sum(weight.numel() for weight in training.network.parameters()):,} parameters, {tokenizer.get_vocab_size()} tokens", flush=True)
-    facts = batches.maker.facts
-    watched = random.Random(7).sample([(question, fact.answer) for fact in facts for question in fact.held_out], 120)
-    began, before, smooth = time.monotonic(), training.seen, None
+    watched = corpus.watched(batches.maker.facts)
+    before, smooth = training.seen, None
+    share = before / tokens if tokens else 0.0
+    began = saved = time.monotonic()
     with open(folder / "loss.csv", "a" if resume else "w", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
         if not resume:
             log.writerow(["step", "tokens", "loss", "exact"])
-        while (share := training.seen / budget) < 1:
-            loss = training.learn([batches.next(True), batches.next(False)], share)
+        for made in steps:
+            loss = training.learn(made, rate * rate_at(share))
             smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
             step, seen = training.step, training.seen
+            share = seen / tokens if tokens else (time.monotonic() - began) / (60 * minutes)
             if step % 20 == 0:
                 exact = exact_answers(training.network, tokenizer, watched) if step % 100 == 0 else None
-                minutes = (time.monotonic() - began) / 60
+                passed = (time.monotonic() - began) / 60
                 log.writerow([step, seen, f"{smooth:.4f}", "" if exact is None else f"{exact:.3f}"])
                 file.flush()
-                print(f"{minutes:6.1f} min  step {step:5}  {seen / 1e6:6.2f} M tokens  "
-                      f"{(seen - before) / minutes / 60:5.0f} tokens/s  loss {smooth:.3f}" + ("" if exact is None else f"  exact {exact:.3f}"),
+                print(f"{passed:6.1f} min  step {step:5}  {seen / 1e6:6.2f} M tokens  "
+                      f"{(seen - before) / passed / 60:5.0f} tokens/s  loss {smooth:.3f}" + ("" if exact is None else f"  exact {exact:.3f}"),
                       flush=True)
-            if step % 100 == 0:
+            if share >= 1 or time.monotonic() - saved > SAVE_SECONDS:
                 training.save(folder)
-    training.save(folder)
+                saved = time.monotonic()
+            if share >= 1:
+                return
 
 
 if __name__ == "__main__":
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("folder", type=pathlib.Path)
-    reader.add_argument("--tokens", type=float, default=12e6)
+    reader.add_argument("--tokens", type=float)
+    reader.add_argument("--minutes", type=float)
     reader.add_argument("--seed", type=int, default=1)
     reader.add_argument("--resume", action="store_true", help="go on where FOLDER/weights.pt stands")
+    reader.add_argument("--rate", type=float, default=1.0, help="so much of the full rate: little, to go on with a finished network")
     options = reader.parse_args()
-    train(options.folder, options.tokens, options.seed, options.resume)
+    if bool(options.tokens) == bool(options.minutes):
+        reader.error("give --tokens or --minutes")
+    train(options.folder, options.seed, options.tokens, options.minutes, options.resume, options.rate)
