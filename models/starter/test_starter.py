@@ -1,5 +1,6 @@
-"""The starter model's corpus, its checker and its conversations."""
+"""The starter model's corpus, its checker, its conversations, and the file that is shipped."""
 import collections
+import hashlib
 import json
 import pathlib
 import random
@@ -130,6 +131,25 @@ class ConversationsTest(unittest.TestCase):
         parts = chat.segments([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])
         self.assertEqual([text for text, written in parts if written], ["Hello<|im_end|>"])
         self.assertEqual("".join(text for text, _ in parts), "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n")
+
+
+class ModelTest(unittest.TestCase):
+    MODEL = HERE / "hearth-starter.gguf"
+    MOST_BYTES = 16 * 2**20
+
+    def test_the_file_is_the_one_that_was_evaluated(self):
+        digest = hashlib.sha256(self.MODEL.read_bytes()).hexdigest()
+        self.assertEqual((HERE / "hearth-starter.sha256").read_text(encoding="utf-8"), f"{digest}  {self.MODEL.name}\n")
+        self.assertIn(digest, (HERE / "MODEL_CARD.md").read_text(encoding="utf-8"))
+        self.assertIn(digest, (HERE / "report.md").read_text(encoding="utf-8"))
+        self.assertLessEqual(self.MODEL.stat().st_size, self.MOST_BYTES)
+
+    def test_the_card_says_what_the_report_says(self):
+        rows = [line for line in (HERE / "report.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "what" not in line]
+        self.assertGreater(len(rows), 10)
+        card = (HERE / "MODEL_CARD.md").read_text(encoding="utf-8")
+        for row in rows:
+            self.assertIn(row, card)
 
 
 if __name__ == "__main__":

@@ -80,22 +80,24 @@ TEST_F(BootstrapFileTest, FailsByNameAndLeavesNothing) {
 }
 
 TEST(Welcome, ShowsTheKeysAndSnippets) {
-  const std::string text = render_welcome(facts, Fluency::speaks);
+  const std::string text = render_welcome(facts, Subject::any);
   for (const char* part : {"http://127.0.0.1:8080/v1", "sk-admin-1", "sk-proj-2", "curl", "OpenAI(base_url=",
                            "baseURL: \"http://127.0.0.1:8080/v1\"", "\"model\": \"tiny\""}) {
     EXPECT_NE(text.find(part), std::string::npos) << part;
   }
-  EXPECT_EQ(text.find("babbles"), std::string::npos);
+  EXPECT_NE(text.find("Hello!"), std::string::npos);
 }
 
-TEST(Welcome, SaysThatAModelBabblesOrIsMissing) {
-  EXPECT_NE(render_welcome(facts, Fluency::babbles).find("The model tiny only babbles"), std::string::npos);
+TEST(Welcome, SaysThatAModelKnowsOneSubjectOrIsMissing) {
+  const std::string guided = render_welcome(facts, Subject::hearth);
+  EXPECT_NE(guided.find("The model tiny is small and knows one subject, Hearth"), std::string::npos);
+  EXPECT_NE(guided.find("How do I add a model?"), std::string::npos);
   BootstrapFacts bare = facts;
   bare.api_key.clear();
   bare.admin_key.clear();
-  EXPECT_NE(render_welcome(bare, Fluency::speaks).find("Authentication is off"), std::string::npos);
+  EXPECT_NE(render_welcome(bare, Subject::any).find("Authentication is off"), std::string::npos);
   bare.default_model.clear();
-  EXPECT_NE(render_welcome(bare, Fluency::speaks).find("hearth models add"), std::string::npos);
+  EXPECT_NE(render_welcome(bare, Subject::any).find("hearth models add"), std::string::npos);
 }
 
 }  // namespace

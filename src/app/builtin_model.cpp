@@ -7,15 +7,14 @@ namespace hearth::app {
 std::optional<engine::Model> find_builtin_model() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto file = program.parent_path() / "hearth-tiny.gguf";
+  const auto file = program.parent_path() / "hearth-starter.gguf";
   if (error || !std::filesystem::exists(file, error)) return std::nullopt;
   engine::Model model;
-  model.id = "hearth-tiny";
+  model.id = builtin_model_name;
   model.created = 1745884800;  // 29 April 2025, the day of the API's description
-  // Every operation on models can be tried with it, embeddings too: vectors without meaning, in the right
-  // shape.
+  // Embeddings too, so that they can be tried: it was not trained for them.
   model.capabilities = {engine::Capability::chat, engine::Capability::completion, engine::Capability::tools,
-                        engine::Capability::infill, engine::Capability::embedding};
+                        engine::Capability::embedding};
   model.backend = engine::LlamaSpec{.file = file.string()};
   return model;
 }

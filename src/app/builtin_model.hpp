@@ -2,12 +2,15 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "engine/model.hpp"
 
 namespace hearth::app {
 
-// `hearth-tiny`, when its file lies beside the program. It babbles: random words in the API's shapes.
+inline constexpr std::string_view builtin_model_name = "hearth-starter";
+
+// When its file lies beside the program. A guide to Hearth, and to nothing else (models/starter).
 std::optional<engine::Model> find_builtin_model();
 
 }  // namespace hearth::app

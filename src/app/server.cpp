@@ -246,8 +246,8 @@ class RunningServer {
                                  .default_model = model};
       if (!config_.bootstrap.empty()) write_bootstrap_file(config_.bootstrap, facts);
       if (welcome_ == Welcome::print) {
-        const bool babbles = model == "hearth-tiny";
-        std::cout << render_welcome(facts, babbles ? Fluency::babbles : Fluency::speaks) << std::flush;
+        const bool guides = model == builtin_model_name;
+        std::cout << render_welcome(facts, guides ? Subject::hearth : Subject::any) << std::flush;
       }
     });
     if (!config_.auth.enabled) process_.anonymous = co_await default_project();

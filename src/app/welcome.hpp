@@ -7,15 +7,15 @@
 
 namespace hearth::app {
 
-// What the default model's words are worth.
-enum class Fluency {
-  speaks,
-  babbles,  // the tiny model that the build writes: random words, for trying the API out
+// What the default model can be asked.
+enum class Subject {
+  any,
+  hearth,  // the model that comes with the program knows nothing else
 };
 
 // The base URL, the keys (this once), and a request in curl, Python and Node to paste. Without authentication
 // `facts.api_key` is empty and the snippets carry a placeholder. Ends with a newline; meant for standard
 // output.
-std::string render_welcome(const BootstrapFacts& facts, Fluency fluency);
+std::string render_welcome(const BootstrapFacts& facts, Subject subject);
 
 }  // namespace hearth::app

@@ -1,4 +1,4 @@
-// The llama adapter against the real llama-server on the tiny model that the build writes.
+// The llama adapter against the real llama-server on the tiny model that the tests write.
 // HEARTH_LLAMA_SERVER and HEARTH_TINY_MODEL name both; without them these tests say that they were skipped.
 #include "engine/llama_backend.hpp"
 
@@ -50,10 +50,7 @@ class LlamaBackendTest : public ::testing::Test {
     const char* program = std::getenv("HEARTH_LLAMA_SERVER");
     const char* model = std::getenv("HEARTH_TINY_MODEL");
     if (!program || !model) return;
-    const char* projector = std::getenv("HEARTH_TINY_PROJECTOR");
-    projector_ =
-        projector ? projector : std::filesystem::path(model).parent_path() / "hearth-tiny-projector.gguf";
-    if (!std::filesystem::exists(projector_)) projector_.clear();
+    if (const char* projector = std::getenv("HEARTH_TINY_PROJECTOR")) projector_ = projector;
     folder_ = std::filesystem::temp_directory_path() / ("hearth-llama-" + std::to_string(::getpid()));
     std::filesystem::create_directories(folder_);
     const std::string socket = folder_ / "engine.sock";

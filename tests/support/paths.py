@@ -71,6 +71,10 @@ def trained_model():
     return path if path.exists() else None
 
 
+def starter_model():
+    return ROOT / "models" / "starter" / "hearth-starter.gguf"
+
+
 def slow_model():
     """A tiny model a hundred times as large: about a thousand tokens a second, so that a stream lasts."""
     return _written_model("tiny_slow.gguf", "--embedding-length", "512")

@@ -85,8 +85,8 @@ def python_with_sdk():
 
 
 class SdkBench:
-    """A server with a chat model, an embedding model, a slow model, whose engine may be killed, and a model whose upstream
-    dies in mid-stream."""
+    """A server with a chat model, the starter model, which makes sense of tools, an embedding model, a slow model, whose engine may
+    be killed, and a model whose upstream dies in mid-stream."""
 
     def __init__(self, database):
         self.database = database
@@ -95,7 +95,7 @@ class SdkBench:
         self.numbers = itertools.count(1)
         self.upstream = CannedUpstream("die_mid_stream")
         models = chat_model("babble") + embedding_model("embed") + upstream_model("broken", [self.upstream.base_url])
-        models += chat_model("slow", file=paths.slow_model())
+        models += chat_model("slow", file=paths.slow_model()) + chat_model("hearth-starter", file=paths.starter_model())
         self.server = Hearth(models=models, config='default_model = "babble"\n', database=self.database).start()
         of_babble = self.server.engines()
         self.server.post("/v1/chat/completions", chat(model="slow", max_completion_tokens=1))

@@ -12,9 +12,14 @@ BASE_URL, API_KEY, BROKEN_MODEL = (os.environ[name] for name in ("HEARTH_BASE_UR
 MESSAGES = [{"role": "user", "content": "Tell me a story."}]
 MOOD = {"type": "object", "properties": {"mood": {"type": "string", "enum": ["good", "bad"]}}, "required": ["mood"],
         "additionalProperties": False}
-WEATHER = {"type": "function", "function": {"name": "weather", "strict": True, "parameters": {
-    "type": "object", "properties": {"city": {"type": "string", "enum": ["Rome", "Oslo"]}}, "required": ["city"],
-    "additionalProperties": False}}}
+# The starter model reads tools and knows this one's subject: it takes the arguments from the question.
+STARTER = "hearth-starter"
+LIMIT = {"type": "function", "function": {
+    "name": "set_rate_limit", "description": "Sets how many requests a project may make per minute.", "strict": True, "parameters": {
+        "type": "object", "properties": {"project": {"type": "string"}, "requests_per_minute": {"type": "integer"}},
+        "required": ["project", "requests_per_minute"], "additionalProperties": False}}}
+LIMIT_MESSAGES = [{"role": "user", "content": "limit alpha to 30 requests per minute"}]
+LIMIT_ARGUMENTS = {"project": "alpha", "requests_per_minute": 30}
 
 
 class Sdk(unittest.TestCase):
@@ -52,14 +57,13 @@ class Sdk(unittest.TestCase):
             self.assertIn(chunks[-1].choices[0].finish_reason, ("stop", "length"))
 
     def test_tools(self):
-        first = self.ask(tools=[WEATHER], tool_choice={"type": "function", "function": {"name": "weather"}},
-                         max_completion_tokens=200, temperature=0)
+        more = {"model": STARTER, "tools": [LIMIT], "max_completion_tokens": 200, "temperature": 0}
+        first = self.ask(messages=LIMIT_MESSAGES, tool_choice={"type": "function", "function": {"name": "set_rate_limit"}}, **more)
         call = first.choices[0].message.tool_calls[0]
-        self.assertIn(json.loads(call.function.arguments)["city"], ("Rome", "Oslo"))
-        second = self.ask(messages=[*MESSAGES, first.choices[0].message,
-                                    {"role": "tool", "tool_call_id": call.id, "content": "Sunny"}], tools=[WEATHER],
-                          tool_choice="none")
-        self.assertEqual(second.choices[0].message.role, "assistant")
+        self.assertEqual(json.loads(call.function.arguments), LIMIT_ARGUMENTS)
+        second = self.ask(messages=[*LIMIT_MESSAGES, first.choices[0].message,
+                                    {"role": "tool", "tool_call_id": call.id, "content": "done"}], tool_choice="none", **more)
+        self.assertTrue(second.choices[0].message.content)
 
     def test_structured_output(self):
         reply = self.ask(max_completion_tokens=100, temperature=0, response_format={
@@ -67,10 +71,10 @@ class Sdk(unittest.TestCase):
         self.assertIn(json.loads(reply.choices[0].message.content)["mood"], ("good", "bad"))
 
     def test_the_sdks_accumulation_of_a_stream(self):
-        with self.client.chat.completions.stream(model="babble", messages=MESSAGES, tools=[WEATHER], tool_choice="required",
+        with self.client.chat.completions.stream(model=STARTER, messages=LIMIT_MESSAGES, tools=[LIMIT], tool_choice="required",
                                                  max_completion_tokens=200, temperature=0) as stream:
             whole = stream.get_final_completion()
-        self.assertEqual(whole.choices[0].message.tool_calls[0].function.name, "weather")
+        self.assertEqual(json.loads(whole.choices[0].message.tool_calls[0].function.arguments), LIMIT_ARGUMENTS)
 
     def test_stored_completions(self):
         tag = f"python-{os.getpid()}"

@@ -3,8 +3,8 @@
 
     write_tiny_model.py OUT.gguf [--seed N] [--embedding] [--embedding-length N] [--context N]
 
-The build calls it so that a fresh checkout can serve and test something before any real model is there. The file
-depends on the arguments only: the same call writes the same bytes.
+Tests and benches call it, so that they need no download. The file depends on the arguments only: the same call writes the
+same bytes.
 
 How it can babble sentences without training: every token carries its word class in its own dimension of the residual
 stream, and the output matrix holds a hand-written table "after this class comes that class". The remaining dimensions
