@@ -3,6 +3,7 @@ import collections
 import json
 import re
 import string
+from random import Random
 
 import corpus
 import grammar
@@ -30,8 +31,18 @@ class Conversations:
                 self.families[fact.family].append(fact)
         self.small_talk = [fact for fact in self.facts if fact.source == "self.yaml"]
         self.unknown.words = sorted({word.lower() for filler in self.unknown.fillers for word in str(filler).split()})
+        self.own_words = self.find_own_words()
         said = " ".join([*(fact.answer for fact in self.facts), *map(str, self.unknown.fillers), *self.tools["values"]["topic"]])
         self.words = sorted({word.lower() for word in re.findall(r"[A-Za-z]{2,10}", said)})
+
+    def find_own_words(self):
+        """Words of questions about Hearth that other questions seldom have."""
+        sampler = Random(1)
+        words_of = lambda trees: collections.Counter(word for tree in trees for _ in range(2)
+                                                     for word in set(grammar.sample(tree, sampler).lower().split()) if word.isalpha())
+        known, unknown = words_of(tree for fact in self.facts for tree in fact.ask), words_of(self.unknown.ask)
+        scale = sum(known.values()) / sum(unknown.values())
+        return {word for word, count in known.items() if len(word) > 3 and count > 2 and count > 2 * scale * unknown[word]}
 
     # ------------------------------------------------------------------------------------------------ questions
 
@@ -103,9 +114,9 @@ class Conversations:
     def next(self):
         """(messages, tools)"""
         kind = self.random.random()
-        if kind < 0.38:
+        if kind < 0.44:
             return self.tool_calls()
-        if kind < 0.72:
+        if kind < 0.76:
             return self.filling()
         return self.talk()
 
@@ -117,10 +128,10 @@ class Conversations:
     def turn(self):
         random = self.random
         what = random.random()
-        if what < 0.36:
-            asked = self.unknown.ask if what < 0.24 else self.unknown.mixed
-            return [user(self.strange(self.question(asked))), assistant(self.unknown.answer)]
-        fact = random.choice(self.small_talk if what < 0.40 else self.facts)
+        if what < 0.44:
+            asked = self.near_miss() if what < 0.07 else self.strange(self.question(self.unknown.ask if what < 0.28 else self.unknown.mixed))
+            return [user(asked), assistant(self.unknown.answer)]
+        fact = random.choice(self.small_talk if what < 0.48 else self.facts)
         return [user(self.question(fact.ask, fact.source != "self.yaml")), assistant(fact.answer)]
 
     def strange(self, text):
@@ -132,6 +143,19 @@ class Conversations:
                 at = random.randrange(len(words))
                 if len(words[at]) > 3 and words[at].isalpha():
                     words[at] = random.choice([self.syllables(), random.choice(self.unknown.words)])
+        return " ".join(words)
+
+    def near_miss(self):
+        """A question about Hearth, but its words are others, up to one."""
+        random = self.random
+        words = self.question(random.choice(self.facts).ask).split(" ")
+        own = [at for at, word in enumerate(words) if word.strip("?.,").lower() in self.own_words]
+        if len(own) > 1 and random.random() < 0.7:
+            own.remove(random.choice(own))
+        if not own or len(words) - len(own) > 12 or any(not word.strip("?.,").isalpha() for word in words):
+            return self.near_miss()
+        for at in own:
+            words[at] = random.choice(self.unknown.words) + words[at][len(words[at].rstrip("?.,")):]
         return " ".join(words)
 
     def follow_up(self):
@@ -228,7 +252,7 @@ class Conversations:
 
     def tool_calls(self):
         random = self.random
-        offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [50, 30, 14, 6])[0])
+        offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [34, 34, 24, 8])[0])
         defined = [self.define(tool, random.choice(["names", "invented"])) for tool in offered]
         messages = self.system(0.3)
         for _ in range(random.choice([1, 2, 3, 4])):
