@@ -1,5 +1,6 @@
 """Makes the conversations that the model is trained on, endlessly, from the corpus and one seed."""
 import collections
+import functools
 import json
 import re
 import string
@@ -30,12 +31,12 @@ class Conversations:
             if fact.family and fact.follow:
                 self.families[fact.family].append(fact)
         self.small_talk = [fact for fact in self.facts if fact.source == "self.yaml"]
-        self.unknown.words = sorted({word.lower() for filler in self.unknown.fillers for word in str(filler).split()})
-        self.own_words = self.find_own_words()
+        self.foreign_words = sorted({word.lower() for filler in self.unknown.fillers for word in str(filler).split()})
         said = " ".join([*(fact.answer for fact in self.facts), *map(str, self.unknown.fillers), *self.tools["values"]["topic"]])
         self.words = sorted({word.lower() for word in re.findall(r"[A-Za-z]{2,10}", said)})
 
-    def find_own_words(self):
+    @functools.cached_property
+    def own_words(self):
         """Words of questions about Hearth that other questions seldom have."""
         sampler = Random(1)
         words_of = lambda trees: collections.Counter(word for tree in trees for _ in range(2)
@@ -142,20 +143,21 @@ class Conversations:
             for _ in range(random.choice([1, 1, 2])):
                 at = random.randrange(len(words))
                 if len(words[at]) > 3 and words[at].isalpha():
-                    words[at] = random.choice([self.syllables(), random.choice(self.unknown.words)])
+                    words[at] = random.choice([self.syllables(), random.choice(self.foreign_words)])
         return " ".join(words)
 
     def near_miss(self):
         """A question about Hearth, but its words are others, up to one."""
         random = self.random
-        words = self.question(random.choice(self.facts).ask).split(" ")
-        own = [at for at, word in enumerate(words) if word.strip("?.,").lower() in self.own_words]
+        own = []
+        while not own:
+            words = self.question(random.choice(self.facts).ask).split(" ")
+            if len(words) <= 16 and all(word.strip("?.,").isalpha() for word in words):
+                own = [at for at, word in enumerate(words) if word.strip("?.,").lower() in self.own_words]
         if len(own) > 1 and random.random() < 0.7:
             own.remove(random.choice(own))
-        if not own or len(words) - len(own) > 12 or any(not word.strip("?.,").isalpha() for word in words):
-            return self.near_miss()
         for at in own:
-            words[at] = random.choice(self.unknown.words) + words[at][len(words[at].rstrip("?.,")):]
+            words[at] = random.choice(self.foreign_words) + words[at][len(words[at].rstrip("?.,")):]
         return " ".join(words)
 
     def follow_up(self):

@@ -127,6 +127,27 @@ class ConversationsTest(unittest.TestCase):
                     for value in arguments.values():
                         self.assertIn(json.dumps(value) if isinstance(value, bool) else str(value), before["content"])
 
+    def test_of_a_demanded_call_the_model_writes_the_object_alone_and_nothing_follows(self):
+        maker, demanded = conversations.Conversations(random.Random(8)), 0
+        for _ in range(300):
+            messages, tools = maker.tool_calls()
+            self.assertEqual([message for message in messages[:-1] if message.get("forced")], [])
+            if messages[-1].get("forced"):
+                demanded += 1
+                (before, _), (written, _), (after, _) = chat.segments(messages, tools)[-3:]
+                self.assertEqual((before, after), ("<tool_call>\n", "\n</tool_call><|im_end|>\n"))
+                self.assertEqual(json.loads(written)["arguments"], messages[-1]["calls"][0][1])
+        self.assertGreater(demanded, 30)
+
+    def test_an_empty_system_prompt_leaves_no_turn(self):
+        question = {"role": "user", "content": "Hi"}
+        self.assertEqual(chat.segments([{"role": "system", "content": ""}, question]), chat.segments([question]))
+
+    def test_a_near_miss_is_no_question_of_a_fact(self):
+        maker = conversations.Conversations(random.Random(9))
+        asked = {corpus.plain(maker.near_miss()) for _ in range(100)}
+        self.assertEqual(asked & {sentence for fact in maker.facts for sentence in corpus.phrasings(fact.ask)}, set())
+
     def test_the_model_writes_its_turns_alone(self):
         parts = chat.segments([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])
         self.assertEqual([text for text, written in parts if written], ["Hello<|im_end|>"])

@@ -274,7 +274,8 @@ def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
     accelerated = DEVICE.type != "cpu"
     batches = Batches(tokenizer, seed, ACCELERATED if accelerated else 1)
     training = Training(tokenizer, len(batches.topics))
-    training.topic_weight *= rate == 1   # a finished network knows its facts
+    if rate < 1:
+        training.topic_weight = 0.0   # a finished network knows its facts
     if resume:
         training.load(folder)
         batches.seed = f"{seed}/{training.step}"

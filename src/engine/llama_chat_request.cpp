@@ -388,14 +388,11 @@ json::object schema_of_call(const AllowedFunction& function) {
   name["const"] = function.name;
   json::value arguments = function.parameters;
   move_references(arguments);
-  json::object properties;
+  json::object schema = closed_object();
+  json::object& properties = schema.at("properties").get_object();
   properties[field::name] = std::move(name);
   properties[field::arguments] = std::move(arguments);
-  json::object schema;
-  schema["type"] = "object";
-  schema["properties"] = std::move(properties);
   schema["required"] = json::array{field::name, field::arguments};
-  schema["additionalProperties"] = false;
   return schema;
 }
 

@@ -13,14 +13,11 @@ sys.path.insert(0, str(STARTER))
 import checker  # noqa: E402
 import conversations  # noqa: E402
 import corpus  # noqa: E402
+from conversations import user  # noqa: E402
 
 MODEL = "hearth-starter"
 ASKED = 40
 LEAST_RIGHT, LEAST_FILLED = 0.75, 0.6   # of so few; models/starter/report.md has the figures for all of them
-
-
-def user(text):
-    return {"role": "user", "content": text}
 
 
 class StarterTest(unittest.TestCase):
