@@ -115,9 +115,9 @@ class Conversations:
     def next(self):
         """(messages, tools)"""
         kind = self.random.random()
-        if kind < 0.44:
+        if kind < 0.6:
             return self.tool_calls()
-        if kind < 0.76:
+        if kind < 0.84:
             return self.filling()
         return self.talk()
 
@@ -231,7 +231,8 @@ class Conversations:
             if random.random() < 0.5 or name not in parameter["names"]:
                 properties[name]["description"] = random.choice(parameter["descriptions"])
         # llama.cpp writes an empty description where a client gives none.
-        function = {"name": self.function_name() if names == "invented" else random.choice(tool[names]),
+        name = self.any_words(3, "_") if names == "invented" else random.choice(tool[names])
+        function = {"name": camel(name) if names in ("invented", "more_names") and random.random() < 0.3 else name,
                     "description": random.choice(tool["descriptions"]) if names == "invented" or random.random() < 0.9 else ""}
         function["parameters"] = {"type": "object", "properties": properties}
         if random.random() < 0.7:
@@ -240,22 +241,30 @@ class Conversations:
             function["parameters"]["additionalProperties"] = False
         return {"type": "function", "function": function}, chosen
 
-    def function_name(self):
-        name = self.any_words(3, "_")
-        if self.random.random() < 0.3:
-            first, *others = name.split("_")
-            name = first + "".join(other.title() for other in others)
-        return name
-
     def ask_tool(self, tool, chosen, patterns="ask", values=None):
         """(question, arguments in the order of the definition, what {slots} became)"""
         made = {parameter["value"]: self.value(parameter["value"], values) for parameter in tool["parameters"]}
-        return fill(self.pick(tool[patterns]), made), {name: made[parameter["value"]] for name, parameter in chosen.items()}, made
+        asked = self.pick(tool[patterns])
+        return fill(self.loosen(asked) if patterns == "ask" else asked, made), {name: made[parameter["value"]] for name, parameter in chosen.items()}, made
+
+    def loosen(self, pattern):
+        """What is wanted stays clear when a word is lost, or is another: the one next to a value stays, it says where that begins."""
+        random = self.random
+        if random.random() < 0.6:
+            return pattern
+        words = pattern.split(" ")
+        for _ in range(random.choice([1, 1, 2])):
+            free = [at for at in range(len(words)) if "{" not in "".join(words[max(at - 1, 0):at + 2]) and words[at].isalpha()]
+            if free:
+                at = random.choice(free)
+                other = random.choice(["", self.syllables(), random.choice(self.words), random.choice(self.words)])
+                words[at:at + 1] = [other] if other else []
+        return self.mistype(" ".join(words)) if random.random() < 0.3 else " ".join(words)
 
     def tool_calls(self):
         random = self.random
         offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [34, 34, 24, 8])[0])
-        defined = [self.define(tool, random.choice(["names", "invented"])) for tool in offered]
+        defined = [self.define(tool, random.choices(["names", "more_names", "invented"], [2, 6, 2])[0]) for tool in offered]
         messages = self.system(0.3)
         for _ in range(random.choice([1, 2, 3, 4])):
             if random.random() < 0.2:
@@ -267,7 +276,10 @@ class Conversations:
                 question = random.choice(self.prefixes) + question
             if random.random() < 0.5 and not question.startswith(tuple(str(value) for value in made.values())):
                 question = question[:1].upper() + question[1:]
-            messages.append(user(self.mark(question)))
+            question = self.mark(question)
+            if random.random() < 0.1:
+                question += random.choice(self.suffixes)
+            messages.append(user(question))
             called = {"role": "assistant", "calls": [(defined[at][0]["function"]["name"], arguments)]}
             messages.append(called)
             if random.random() < 0.3:   # told again, it would look like any other call: it is the last
@@ -297,11 +309,17 @@ class Conversations:
         names = {}
         for field in random.sample(task["fields"], len(task["fields"])):
             names[random.choice([each for each in field["names"] if each not in names])] = field
-        text = fill(self.clauses(made) if split[0] == "text" and random.random() < 0.35 else self.pick(task[split[0]]), made)
+        said = self.clauses(made) if split[0] == "text" and random.random() < 0.35 else self.pick(task[split[0]])
+        text = fill(self.loosen(said) if split[0] == "text" else said, made)
         listed = list(names)
         fields = listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + random.choice([" and ", ", "]) + listed[-1]
         question = self.pick(self.tools[split[1]]).replace("{fields}", fields).replace("{text}", text)
         return question, {name: made[field["value"]] for name, field in names.items()}
+
+
+def camel(name):
+    first, *others = name.split("_")
+    return first + "".join(other.title() for other in others)
 
 
 def user(text):

@@ -101,9 +101,12 @@ def read_unknown():
 def read_tools():
     """tools.yaml, its patterns parsed; {slots} stay as they are: one sentence's fillers go into its answer too."""
     read = read_yaml("tools.yaml")
+    held_out = {plain_name(name) for entry in read["tools"] for name in entry["held_out_names"]}
     for entry in read["tools"]:
         for name in ("ask", "held_out", "done"):
             entry[name] = [grammar.parse(text) for text in entry[name]]
+        made = (name for text in entry["more_names"] for name in grammar.expand(grammar.parse(text)))
+        entry["more_names"] = [name for name in made if plain_name(name) not in held_out]
         entry["parameters"] = entry.get("parameters") or []
     for entry in read["schemas"]:
         for name in ("text", "held_out"):
@@ -113,6 +116,11 @@ def read_tools():
         read[name] = [grammar.parse(text) for text in read[name]]
     read["held_out_values"] = read["values"] | read["held_out_values"]   # closed kinds have none of their own
     return read
+
+
+def plain_name(name):
+    """Two names of which this is the same differ in how they are written alone."""
+    return name.replace("_", "").lower()
 
 
 def plain(text):

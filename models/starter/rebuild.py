@@ -1,4 +1,4 @@
-"""Makes the starter model anew: tokenizer, training, GGUF, evaluation, loss plot. `./dev train` calls it.
+"""Makes the starter model anew: tokenizer, training and its finish, GGUF, evaluation, loss plot. `./dev train` calls it.
 
     rebuild.py WORK_FOLDER LLAMA_QUANTIZE [--tokens N | --minutes N] [--seed N]
 
@@ -21,6 +21,7 @@ from matplotlib import pyplot  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = f"{export.NAME}.gguf"
+FINISH_SHARE, FINISH_RATE = 0.02, 0.2   # of the tokens or minutes before, at so much of the rate
 
 
 def plot(log, out):
@@ -49,7 +50,10 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     print("training the tokenizer", flush=True)
     tokens.train(work / "tokenizer.json", options.seed)
-    train.train(work, options.seed, options.tokens or (None if options.minutes else 200e6), options.minutes)
+    amounts = {"minutes": options.minutes} if options.minutes else {"tokens": options.tokens or 200e6}
+    train.train(work, options.seed, **amounts)
+    print("finishing", flush=True)
+    train.train(work, options.seed, **{unit: FINISH_SHARE * amount for unit, amount in amounts.items()}, resume=True, rate=FINISH_RATE)
     export.export(work, options.quantize, work / MODEL)
     print("evaluating", flush=True)
     evaluate.main(work / MODEL, work)

@@ -92,8 +92,10 @@ class CorpusTest(unittest.TestCase):
 
     def test_tools_are_whole(self):
         tools = corpus.read_tools()
-        named = collections.Counter(name for tool in tools["tools"] for name in tool["names"] + tool["held_out_names"])
+        named = collections.Counter(name for tool in tools["tools"] for name in set(tool["names"] + tool["more_names"]) | set(tool["held_out_names"]))
         self.assertEqual([name for name, count in named.items() if count > 1], [])
+        plain = {part: {corpus.plain_name(name) for tool in tools["tools"] for name in tool[part]} for part in ("more_names", "held_out_names")}
+        self.assertEqual(plain["more_names"] & plain["held_out_names"], set())
         for part, asked in (("tools", "ask"), ("schemas", "text")):
             for entry in tools[part]:
                 wanted = sorted(field["value"] for field in entry["parameters" if part == "tools" else "fields"])
@@ -147,6 +149,16 @@ class ConversationsTest(unittest.TestCase):
         maker = conversations.Conversations(random.Random(9))
         asked = {corpus.plain(maker.near_miss()) for _ in range(100)}
         self.assertEqual(asked & {sentence for fact in maker.facts for sentence in corpus.phrasings(fact.ask)}, set())
+
+    def test_a_loosened_task_keeps_its_values_and_the_words_next_to_them(self):
+        maker, changed = conversations.Conversations(random.Random(10)), 0
+        pattern = "would you please tell me how much the project {project} used within {days} days until this very morning"
+        for _ in range(200):
+            loosened = maker.loosen(pattern)
+            changed += loosened != pattern
+            self.assertEqual(SLOT.findall(loosened), ["project", "days"])
+        self.assertTrue(40 < changed < 160, changed)
+        self.assertEqual({maker.loosen("set {project} to {count}") for _ in range(50)}, {"set {project} to {count}"})
 
     def test_the_model_writes_its_turns_alone(self):
         parts = chat.segments([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])

@@ -22,13 +22,14 @@ from network import Network, Shape, wire_copying
 
 # Of every step, the padding with them: questions with the beginnings of their answers, and whole conversations. Once the answers
 # are known by heart, questions are the work; and a step that saw only one kind would undo the other.
-QUICK_BATCH, WHOLE_BATCH = 2300, 2600
+BATCHES = 2300, 2600      # quick and whole
+FINISHING = 1200, 3700    # of a finished network, which knows the answers: what is left to learn are the tools
 ACCELERATED = 8           # times as many on an accelerator
 POOL = 256                # examples that are sorted by length before they are cut into batches
 QUICK_TOKENS = (3, 14)    # of an answer
 DRILL_SHARE, DRILL_TOKENS = 0.1, (4, 24)   # among the quick: tokens by chance that come twice, since tools need copying
 BLUR = 0.1                # of the tokens of a quick question
-READ_SHARE = 0.06         # of the tokens that the model does not write: it learns to expect them as well
+READ_SHARE = 0.06, 0.02   # of the tokens that the model does not write, at first and to finish: it learns to expect them as well
 TOPIC_LAYER, TOPIC_WEIGHT = 3, 0.5   # after so many layers the place before an answer shall tell which fact it is
 MATRIX_RATE, OTHER_RATE = 0.01, 1.5e-3
 DROP_OUT = 0.05           # of what each part of a layer adds
@@ -87,8 +88,10 @@ class Batch:
 class Batches(torch.utils.data.IterableDataset):
     """Endless steps, each a quick and a whole batch, of examples of like length."""
 
-    def __init__(self, tokenizer, seed, scale=1):
+    def __init__(self, tokenizer, seed, scale=1, finishing=False):
         self.seed, self.scale = seed, scale
+        self.most = FINISHING if finishing else BATCHES
+        self.read_share = READ_SHARE[finishing]
         self.random = random.Random(seed)
         self.maker = conversations.Conversations(self.random)
         self.tokenizer = tokenizer
@@ -133,7 +136,7 @@ class Batches(torch.utils.data.IterableDataset):
             if quick and written:
                 ids = ids[:self.random.randint(*QUICK_TOKENS)]
             learned += range(len(line), len(line) + len(ids)) if written else \
-                (at for at in range(len(line), len(line) + len(ids)) if self.random.random() < READ_SHARE)
+                (at for at in range(len(line), len(line) + len(ids)) if self.random.random() < self.read_share)
             line += ids
             if quick and written:
                 break
@@ -146,7 +149,7 @@ class Batches(torch.utils.data.IterableDataset):
             yield self.next(True), self.next(False)
 
     def next(self, quick):
-        ready, most = self.ready[quick], self.scale * (QUICK_BATCH if quick else WHOLE_BATCH)
+        ready, most = self.ready[quick], self.scale * self.most[0 if quick else 1]
         if not ready:
             pool = sorted((self.example(quick) for _ in range(self.scale * POOL)), key=lambda example: len(example[0]))
             batch = []
@@ -207,7 +210,7 @@ def exact_answers(network, tokenizer, questions, at_once=32):
 class Training:
     """What goes on from checkpoint to checkpoint."""
 
-    def __init__(self, tokenizer, topics):
+    def __init__(self, tokenizer, topics, finishing=False):
         self.network = Network(Shape(vocabulary=tokenizer.get_vocab_size()), DROP_OUT)
         wired = wire_copying(self.network, tokenizer.token_to_id(chat.BEGIN))
         self.network.to(DEVICE)
@@ -218,7 +221,7 @@ class Training:
         others = [weight for name, weight in named if weight.dim() != 2 or name.startswith("embedding")] + list(self.topic.parameters())
         self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE),
                            (torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0), OTHER_RATE)]
-        self.topic_weight = TOPIC_WEIGHT
+        self.topic_weight = 0.0 if finishing else TOPIC_WEIGHT
         self.seen = self.step = 0
 
     def learn(self, batches, rate):
@@ -267,15 +270,13 @@ class Training:
 
 
 def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
-    """As many tokens, those before a resumption counted, or as long; at so much of the full rate."""
+    """As many tokens, or as long; at so much of the full rate. Tokens before a resumption count, unless it is to finish."""
     torch.manual_seed(seed)
     tokenizer = tokenizers.load(folder / "tokenizer.json")
     torch.set_float32_matmul_precision("high")
     accelerated = DEVICE.type != "cpu"
-    batches = Batches(tokenizer, seed, ACCELERATED if accelerated else 1)
-    training = Training(tokenizer, len(batches.topics))
-    if rate < 1:
-        training.topic_weight = 0.0   # a finished network knows its facts
+    batches = Batches(tokenizer, seed, ACCELERATED if accelerated else 1, finishing=rate < 1)
+    training = Training(tokenizer, len(batches.topics), finishing=rate < 1)
     if resume:
         training.load(folder)
         batches.seed = f"{seed}/{training.step}"
@@ -283,7 +284,8 @@ def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
     print(f"{sum(weight.numel() for weight in training.network.parameters()):,} parameters, {tokenizer.get_vocab_size()} tokens", flush=True)
     watched = corpus.watched(batches.maker.facts)
     before, smooth = training.seen, None
-    share = before / tokens if tokens else 0.0
+    counted = before if rate < 1 else 0
+    share = (before - counted) / tokens if tokens else 0.0
     began = saved = time.monotonic()
     with open(folder / "loss.csv", "a" if resume else "w", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
@@ -293,7 +295,7 @@ def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
             loss = training.learn(made, rate * rate_at(share))
             smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
             step, seen = training.step, training.seen
-            share = seen / tokens if tokens else (time.monotonic() - began) / (60 * minutes)
+            share = (seen - counted) / tokens if tokens else (time.monotonic() - began) / (60 * minutes)
             if step % 20 == 0:
                 exact = exact_answers(training.network, tokenizer, watched) if step % 100 == 0 else None
                 passed = (time.monotonic() - began) / 60
@@ -316,7 +318,7 @@ if __name__ == "__main__":
     reader.add_argument("--minutes", type=float)
     reader.add_argument("--seed", type=int, default=1)
     reader.add_argument("--resume", action="store_true", help="go on where FOLDER/weights.pt stands")
-    reader.add_argument("--rate", type=float, default=1.0, help="so much of the full rate: little, to go on with a finished network")
+    reader.add_argument("--rate", type=float, default=1.0, help="so much of the full rate: little, to finish a network that knows its facts")
     options = reader.parse_args()
     if bool(options.tokens) == bool(options.minutes):
         reader.error("give --tokens or --minutes")
