@@ -1,12 +1,15 @@
 """Conversations as the model sees them: the same text that its chat template makes, which `evaluate.py` compares.
 
-The template is the one of the tests' tiny model: ChatML, with tools in the system turn and calls as JSON in <tool_call>."""
+The template is nearly the one of the tests' tiny model: ChatML, with tools in the system turn and calls as JSON in <tool_call>.
+Below each tool stands its name once more: a small network reads forwards, and there it knows what the tool is for."""
 import json
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "tiny_model"))
-from write_tiny_model import CHAT_TEMPLATE  # noqa: E402
+import write_tiny_model  # noqa: E402
+
+CHAT_TEMPLATE = write_tiny_model.CHAT_TEMPLATE.replace("(tool | tojson)", "(tool | tojson) + '\\n' + tool.function.name")
 
 BEGIN, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = [BEGIN, START, END]
@@ -29,12 +32,16 @@ def forced_call(name, arguments):
     return [("<tool_call>\n", False), (call_object(name, arguments), True), (f"\n</tool_call>{END}\n", False)]
 
 
-def system_text(system, tools):
-    if not tools:
-        return system
-    listed = "".join("\n" + tool_text(tool) for tool in tools)
-    return (f"{system}\n\nYou can call these functions:\n<tools>{listed}\n</tools>\n\nTo call one, answer with:\n"
-            '<tool_call>\n{"name": NAME, "arguments": OBJECT}\n</tool_call>')
+def system_texts(system, tools):
+    """The system turn in pieces; the tools' names are pieces of their own."""
+    pieces, text = [], f"{START}system\n{system}"
+    if tools:
+        text += "\n\nYou can call these functions:\n<tools>"
+        for tool in tools:
+            pieces += [f"{text}\n{tool_text(tool)}\n", tool["function"]["name"]]
+            text = ""
+        text = '\n</tools>\n\nTo call one, answer with:\n<tool_call>\n{"name": NAME, "arguments": OBJECT}\n</tool_call>'
+    return [*pieces, f"{text}{END}\n"]
 
 
 def segments(messages, tools=()):
@@ -46,7 +53,7 @@ def segments(messages, tools=()):
     if messages[0]["role"] == "system":
         system, messages = messages[0]["content"], messages[1:]
     if system or tools:
-        parts.append((f"{START}system\n{system_text(system, tools)}{END}\n", False))
+        parts += [(text, False) for text in system_texts(system, tools)]
     for message in messages:
         if message["role"] == "assistant":
             parts.append((f"{START}assistant\n", False))

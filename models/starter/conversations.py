@@ -113,11 +113,11 @@ class Conversations:
     # ---------------------------------------------------------------------------------------------- conversations
 
     def next(self):
-        """(messages, tools)"""
+        """(messages, tools, which tool of the corpus a name is)"""
         kind = self.random.random()
-        if kind < 0.6:
+        if kind < 0.64:
             return self.tool_calls()
-        if kind < 0.84:
+        if kind < 0.86:
             return self.filling()
         return self.talk()
 
@@ -171,7 +171,7 @@ class Conversations:
         turns = random.choices([1, 2, 3, 4, 6, 10], [62, 16, 10, 7, 4, 1])[0]
         for _ in range(turns):
             messages += self.follow_up() if random.random() < 0.12 else self.turn()
-        return messages, []
+        return messages, [], {}
 
     # ------------------------------------------------------------------------------------------------------ tools
 
@@ -203,7 +203,8 @@ class Conversations:
             return random.choice([random.randrange(1, 100), random.randrange(1, 1000), random.randrange(1, 100) * 10, random.randrange(1, 100) * 100,
                                   2 ** random.randrange(5, 18), random.randrange(1000, 100000)])
         if slot == "amount":
-            return random.choice([random.randrange(1, 1000), random.randrange(1, 100) * 10, random.randrange(1, 10000) / 100, random.randrange(1, 200) / 2])
+            amount = random.choice([random.randrange(1, 1000), random.randrange(1, 100) * 10, random.randrange(1, 10000) / 100, random.randrange(1, 200) / 2])
+            return int(amount) if amount == int(amount) else amount   # JSON has one way to write a whole number
         if slot == "days":
             return random.choice([1, 2, 3, 5, 7, 10, 14, 28, 30, 31, 60, 90, 180, 365, random.randrange(1, 100)])
         if slot == "flag":
@@ -263,11 +264,11 @@ class Conversations:
 
     def tool_calls(self):
         random = self.random
-        offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [34, 34, 24, 8])[0])
+        offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [20, 40, 30, 10])[0])
         defined = [self.define(tool, random.choices(["names", "more_names", "invented"], [2, 6, 2])[0]) for tool in offered]
-        messages = self.system(0.3)
-        for _ in range(random.choice([1, 2, 3, 4])):
-            if random.random() < 0.2:
+        messages, calls = self.system(0.3), random.choice([1, 2, 3, 4, 6])
+        for last in range(calls - 1, -1, -1):
+            if random.random() < 0.1:
                 messages += self.turn()
                 continue
             at = random.randrange(len(offered))
@@ -282,13 +283,12 @@ class Conversations:
             messages.append(user(question))
             called = {"role": "assistant", "calls": [(defined[at][0]["function"]["name"], arguments)]}
             messages.append(called)
-            if random.random() < 0.3:   # told again, it would look like any other call: it is the last
+            if not last and random.random() < 0.5:   # told again, it would look like any other call: it is the last
                 called["forced"] = True
-                break
-            if random.random() < 0.4:
+            elif random.random() < 0.4:
                 messages.append({"role": "tool", "content": self.pick(self.tools["results"])})
                 messages.append(assistant(fill(self.pick(offered[at]["done"]), made)))
-        return messages, [tool for tool, _ in defined]
+        return messages, [tool for tool, _ in defined], {tool["function"]["name"]: of["id"] for (tool, _), of in zip(defined, offered)}
 
     def filling(self, split=("text", "instructions"), values=None):
         """One to three tasks of filling an object."""
@@ -296,7 +296,7 @@ class Conversations:
         for _ in range(self.random.choice([1, 2, 3])):
             question, wanted = self.ask_filling(self.random.choice(self.tools["schemas"]), split, values)
             messages += [user(question), assistant(json.dumps(wanted, ensure_ascii=False))]
-        return messages, []
+        return messages, [], {}
 
     def clauses(self, slots):
         """A text that says each value by itself, in any order."""

@@ -205,7 +205,7 @@ def compare_template(model, maker, report):
         pass
     same = of = 0
     for _ in range(100):
-        messages, tools = maker.next()
+        messages, tools, _ = maker.next()
         messages = messages[:max(at for at, message in enumerate(messages) if message["role"] == "user") + 1]
         sent = [{"role": message["role"], "content": message.get("content") or "",
                  **({"tool_calls": [{"type": "function", "id": "call_1", "function": {"name": name, "arguments": json.dumps(arguments)}}

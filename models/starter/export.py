@@ -32,6 +32,8 @@ def metadata(shape, vocabulary, merges):
         ("llama.attention.head_count", TYPE_U32, shape.heads),
         ("llama.attention.head_count_kv", TYPE_U32, shape.kv_heads),
         ("llama.attention.layer_norm_rms_epsilon", TYPE_F32, shape.epsilon),
+        ("llama.attention.key_length", TYPE_U32, shape.head_width),
+        ("llama.attention.value_length", TYPE_U32, shape.head_width),
         ("llama.rope.dimension_count", TYPE_U32, shape.head_width),
         ("llama.rope.freq_base", TYPE_F32, shape.rope_base),
         ("llama.vocab_size", TYPE_U32, len(vocabulary)),

@@ -12,28 +12,25 @@ from torch.nn import functional
 @dataclasses.dataclass
 class Shape:
     vocabulary: int
-    width: int = 384
+    width: int = 416
     layers: int = 6
-    heads: int = 12
-    kv_heads: int = 3
+    heads: int = 16
+    kv_heads: int = 4
+    head_width: int = 32
     hidden: int = 1024     # of the feed-forward part
-    context: int = 4096
+    context: int = 3072
     rope_base: float = 100_000_000.0
     epsilon: float = 1e-5
-
-    @property
-    def head_width(self):
-        return self.width // self.heads
 
 
 class Attention(nn.Module):
     def __init__(self, shape):
         super().__init__()
         self.shape = shape
-        self.q = nn.Linear(shape.width, shape.width, bias=False)
+        self.q = nn.Linear(shape.width, shape.heads * shape.head_width, bias=False)
         self.k = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
         self.v = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
-        self.out = nn.Linear(shape.width, shape.width, bias=False)
+        self.out = nn.Linear(shape.heads * shape.head_width, shape.width, bias=False)
 
     def forward(self, x, cos, sin):
         batch, time, _ = x.shape
@@ -88,17 +85,27 @@ class Network(nn.Module):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
-    def forward(self, tokens, tap=None):
-        """The states before the output's matrix: only some of them become logits. With `tap`, also those after that many layers."""
+    def forward(self, tokens):
+        """(states before the output's matrix, since only some become logits; states after LOOKING layers)"""
         x = self.embedding(tokens)
         cos, sin = self.cos[:tokens.shape[1]], self.sin[:tokens.shape[1]]
         tapped = None
         for at, layer in enumerate(self.layers, 1):
             x = layer(x, cos, sin)
-            if at == tap:
+            if at == LOOKING:
                 tapped = x
-        x = self.norm(x)
-        return x if tap is None else (x, tapped)
+        return self.norm(x), tapped
+
+    def looks(self, states, rows, places):
+        """How much the head that says what it sees looks from each place to all of its row: [count, time], before softmax.
+
+        `states` are those after LOOKING layers."""
+        attention, size = self.layers[LOOKING].attention, self.shape.head_width
+        read = self.layers[LOOKING].attention_norm(states)
+        q = rotate(attention.q(read[rows, places])[:, -size:], self.cos[places], self.sin[places])
+        k = rotate(attention.k(read)[..., -size:], self.cos[:states.shape[1]], self.sin[:states.shape[1]])
+        scores = torch.einsum("ps,pts->pt", q, k[rows]) / math.sqrt(size)
+        return scores.masked_fill(torch.arange(states.shape[1], device=states.device) > places[:, None], -math.inf)
 
     def logits(self, states):
         return states @ self.embedding.weight.T
@@ -109,6 +116,8 @@ def orthonormal(rows, width):
 
 
 CONSTANT, FIRST, CODE, GROUPS = 0, 1, 96, 2   # the dimensions that are the same for all tokens and that tell the first one; see below
+LOOKING = 3   # so many layers stand before the one whose last head says what it looks at
+SAYS = 80.0   # how loud: by then a code is a small part of a state
 
 
 @torch.no_grad()
@@ -118,11 +127,14 @@ def wire_copying(network, begin):
     Every token has a code of its own in CODE dimensions of its embedding, by chance and for good. In the first layer a head of each
     of GROUPS groups looks one place back and writes that token's code into dimensions that no embedding uses. In the second a head
     looks for the place whose predecessor was the present token, or else at `begin`, which has no code, and writes the code of what is
-    there: a prediction. Returns [(weight, where)]: what training must leave as it is."""
+    there: a prediction. What layers add soon hides whose place it is, so the last dimensions keep a part of that code to which nothing
+    is ever added: there the last head of a later layer reads what it looks at, and predicts it. Where it looks is learned: at first, at `begin`.
+    Returns [(weight, where)]: what training must leave as it is."""
     shape, spread, constant = network.shape, 1.0, 10.0
     sharp, match, sink = 60.0, 5.0, 0.4
     size, heads = shape.head_width, shape.heads // shape.kv_heads
-    code, unused = slice(2, 2 + CODE), slice(shape.width - GROUPS * size, shape.width)
+    code, plain = slice(2, 2 + CODE), slice(shape.width - size, shape.width)
+    unused = slice(plain.start - GROUPS * size, plain.start)
     copied = 0.02 * (unused.start - 2)   # more than what the present token says of itself
     embedding = network.embedding.weight
     embedding.normal_()
@@ -130,9 +142,12 @@ def wire_copying(network, begin):
     embedding[:, code] *= math.sqrt(CODE) / embedding[:, code].norm(dim=1, keepdim=True).clamp(min=1e-6)   # all alike long
     embedding *= spread
     embedding[:, CONSTANT] = constant
+    part = orthonormal(size, CODE)
+    embedding[:, plain] = embedding[:, code] @ part.T
     embedding[begin, FIRST] = first_one = spread * math.sqrt(unused.start - 2)
-    after_norm = math.sqrt(shape.width / (constant**2 + first_one**2))
+    after_norm = math.sqrt(shape.width / (constant**2 + first_one**2 + spread**2 * size))
     network.norm.weight.fill_(0.05)   # the embeddings are large beside what the layers add: else their codes would drown
+    network.norm.weight[plain] = 0
     first, second = network.layers[0].attention, network.layers[1].attention
     # Of the pairs that RoPE turns, the fast ones tell neighbours apart and the slow ones tell no places apart; the last is the sink's.
     turn = shape.rope_base ** (-torch.arange(0, size, 2).float() / size)
@@ -140,8 +155,8 @@ def wire_copying(network, begin):
     slow[-2:] = False
     look = fast * math.sqrt(sharp * math.sqrt(size)) / (constant * after_norm)
     to_begin = math.sqrt(sink * int(slow.sum()) / (constant * first_one)) * match * spread
-    held = [(embedding, (slice(None), slice(0, code.stop))), (embedding, begin),
-            (network.layers[0].attention_norm.weight, slice(None)), (network.layers[1].attention_norm.weight, slice(None))]
+    held = [(embedding, (slice(None), slice(0, code.stop))), (embedding, (slice(None), plain)), (embedding, begin),
+            (network.norm.weight, plain), (network.layers[0].attention_norm.weight, slice(None)), (network.layers[1].attention_norm.weight, slice(None))]
     for at in range(GROUPS):
         of_key, of_head = slice(at * size, (at + 1) * size), slice(at * heads * size, (at * heads + 1) * size)
         place = slice(unused.start + at * size, unused.start + (at + 1) * size)
@@ -160,6 +175,19 @@ def wire_copying(network, begin):
         second.out.weight[:, of_head] = copied * spread * said.T
         held += [(first.q.weight, of_head), (first.k.weight, of_key), (first.v.weight, of_key), (first.out.weight, (slice(None), of_head)),
                  (second.q.weight, of_head), (second.k.weight, of_key), (second.v.weight, of_key), (second.out.weight, (slice(None), of_head))]
+    looking, last = network.layers[LOOKING], slice(-size, None)
+    for weight, of in ((looking.attention.q.weight, CONSTANT), (looking.attention.k.weight, FIRST)):
+        weight[-2] = 0
+        weight[-2, of] = to_begin
+    looking.attention.v.weight[last] = 0
+    looking.attention.v.weight[last, plain] = torch.eye(size)
+    looking.attention.out.weight[:, last] = 0
+    looking.attention.out.weight[code, last] = SAYS * part.T
+    held += [(looking.attention_norm.weight, plain), (looking.attention.v.weight, last), (looking.attention.out.weight, (slice(None), last))]
+    for layer in network.layers:
+        for written in (layer.attention.out.weight, layer.feed_forward.down.weight):
+            written[plain] = 0
+            held.append((written, plain))
     return held
 
 

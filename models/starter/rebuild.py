@@ -21,7 +21,7 @@ from matplotlib import pyplot  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = f"{export.NAME}.gguf"
-FINISH_SHARE, FINISH_RATE = 0.02, 0.2   # of the tokens or minutes before, at so much of the rate
+FINISH_SHARE = 0.02   # of the tokens or minutes before
 
 
 def plot(log, out):
@@ -53,7 +53,7 @@ def main():
     amounts = {"minutes": options.minutes} if options.minutes else {"tokens": options.tokens or 200e6}
     train.train(work, options.seed, **amounts)
     print("finishing", flush=True)
-    train.train(work, options.seed, **{unit: FINISH_SHARE * amount for unit, amount in amounts.items()}, resume=True, rate=FINISH_RATE)
+    train.train(work, options.seed, **{unit: FINISH_SHARE * amount for unit, amount in amounts.items()}, finish=True)
     export.export(work, options.quantize, work / MODEL)
     print("evaluating", flush=True)
     evaluate.main(work / MODEL, work)

@@ -121,7 +121,7 @@ class ConversationsTest(unittest.TestCase):
     def test_calls_copy_what_the_question_says(self):
         maker = conversations.Conversations(random.Random(7))
         for _ in range(300):
-            messages, tools = maker.tool_calls()
+            messages, tools, _ = maker.tool_calls()
             known = {tool["function"]["name"]: tool["function"]["parameters"]["properties"] for tool in tools}
             for before, message in zip(messages, messages[1:]):
                 for name, arguments in message.get("calls", ()):
@@ -129,10 +129,29 @@ class ConversationsTest(unittest.TestCase):
                     for value in arguments.values():
                         self.assertIn(json.dumps(value) if isinstance(value, bool) else str(value), before["content"])
 
+    def test_a_call_names_one_of_its_tools_and_every_name_stands_below_its_tool(self):
+        maker = conversations.Conversations(random.Random(10))
+        known = {tool["id"] for tool in maker.tools["tools"]}
+        for _ in range(100):
+            messages, tools, named = maker.tool_calls()
+            self.assertLessEqual(set(named.values()), known)
+            self.assertLessEqual({name for message in messages for name, _ in message.get("calls", ())}, set(named))
+            pieces = chat.system_texts("", tools)
+            for tool in tools:
+                at = pieces.index(tool["function"]["name"])
+                self.assertTrue(pieces[at - 1].endswith(f"\n{chat.tool_text(tool)}\n"))
+                self.assertTrue(pieces[at + 1].startswith("\n"))
+
+    def test_whole_amounts_are_written_as_json_writes_them(self):
+        maker = conversations.Conversations(random.Random(11))
+        amounts = [maker.value("amount") for _ in range(2000)]
+        self.assertEqual([amount for amount in amounts if isinstance(amount, float) and amount.is_integer()], [])
+        self.assertTrue(any(isinstance(amount, float) for amount in amounts))
+
     def test_of_a_demanded_call_the_model_writes_the_object_alone_and_nothing_follows(self):
         maker, demanded = conversations.Conversations(random.Random(8)), 0
         for _ in range(300):
-            messages, tools = maker.tool_calls()
+            messages, tools, _ = maker.tool_calls()
             self.assertEqual([message for message in messages[:-1] if message.get("forced")], [])
             if messages[-1].get("forced"):
                 demanded += 1
@@ -176,6 +195,7 @@ class ModelTest(unittest.TestCase):
         self.assertIn(digest, (HERE / "MODEL_CARD.md").read_text(encoding="utf-8"))
         self.assertIn(digest, (HERE / "report.md").read_text(encoding="utf-8"))
         self.assertLessEqual(self.MODEL.stat().st_size, self.MOST_BYTES)
+        self.assertIn(chat.CHAT_TEMPLATE.encode(), self.MODEL.read_bytes())
 
     def test_the_card_says_what_the_report_says(self):
         rows = [line for line in (HERE / "report.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "what" not in line]

@@ -38,7 +38,7 @@ def spaced_words(texts, tokenizer, names):
 
 def train(path, seed=1):
     maker = conversations.Conversations(random.Random(seed))
-    texts = ["".join(text for text, _ in chat.segments(*maker.next())) for _ in range(SAMPLES)]
+    texts = ["".join(text for text, _ in chat.segments(*maker.next()[:2])) for _ in range(SAMPLES)]
     without = tokenizer_of(models.BPE())
     without.pre_tokenizer = pre_tokenizers.Sequence([without.pre_tokenizer, pre_tokenizers.Split(Regex(SPACE), "isolated")])
     trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - SPACED, special_tokens=chat.SPECIAL, min_frequency=3, show_progress=False,

@@ -1,4 +1,4 @@
-"""Trains the network: python3 train.py FOLDER [--tokens N | --minutes N] [--resume]. Prints its progress, writes FOLDER/loss.csv and FOLDER/weights.pt.
+"""Trains the network: python3 train.py FOLDER [--tokens N | --minutes N] [--resume | --finish]. Prints its progress, writes FOLDER/loss.csv and FOLDER/weights.pt.
 
 Matrices are trained by Muon (momentum, made orthogonal; https://kellerjordan.github.io/posts/muon), the rest by AdamW.
 An accelerator is used where PyTorch finds one: steps are larger there, and other processes make the examples."""
@@ -9,6 +9,7 @@ import dataclasses
 import os
 import pathlib
 import random
+import re
 import time
 
 import torch
@@ -29,12 +30,17 @@ POOL = 256                # examples that are sorted by length before they are c
 QUICK_TOKENS = (3, 14)    # of an answer
 DRILL_SHARE, DRILL_TOKENS = 0.1, (4, 24)   # among the quick: tokens by chance that come twice, since tools need copying
 BLUR = 0.1                # of the tokens of a quick question
+SLIPS, SLIP_LENGTHS = 0.06, (1, 1, 2, 3, 6)   # of the tokens of values are followed by wrong ones: it learns to go on, and not to say them again
 READ_SHARE = 0.06, 0.02   # of the tokens that the model does not write, at first and to finish: it learns to expect them as well
-TOPIC_LAYER, TOPIC_WEIGHT = 3, 0.5   # after so many layers the place before an answer shall tell which fact it is
-MATRIX_RATE, OTHER_RATE = 0.01, 1.5e-3
+TOPIC_WEIGHT = 0.5        # after network.LOOKING layers the place before an answer shall tell which fact it is, or which tool
+LOOK_WEIGHT = 0.4         # and a head of the next layer shall look from there to the name of that tool
+LOOK_AWAY = 0.02          # of the written tokens learn that it shall look to the beginning elsewhere, which says nothing
+AVERAGED = 0.5            # of a finish: small steps tremble around what they learn, their mean does not
+MATRIX_RATE, OTHER_RATE, FINISH_RATE = 0.01, 1.5e-3, 0.15   # the last is a share of the others
 DROP_OUT = 0.05           # of what each part of a layer adds
 WARM_UP, COOL_DOWN = 0.01, 0.9   # shares of all tokens: the rate rises, and falls to nothing
 SAVE_SECONDS = 120
+CALL = re.compile(r'((?:\n<tool_call>\n)?\{"name": ")([^"]+)", "arguments"')
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -78,11 +84,12 @@ class Batch:
     places: tuple             # (rows, columns) before what is learned
     following: torch.Tensor   # what comes there
     topics: torch.Tensor      # [3, count]: rows and columns before answers, and which facts they give
+    looks: torch.Tensor       # [3, count]: rows and columns, before a called name and elsewhere, and the columns to look at
 
     def to(self, device):
         send = lambda tensor: tensor.to(device, non_blocking=True)
         rows, columns = self.places
-        return Batch(send(self.tokens), (send(rows), send(columns)), send(self.following), send(self.topics))
+        return Batch(send(self.tokens), (send(rows), send(columns)), send(self.following), send(self.topics), send(self.looks))
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -98,6 +105,10 @@ class Batches(torch.utils.data.IterableDataset):
         self.begin = tokenizer.token_to_id(chat.BEGIN)
         answers = [fact.answer for fact in self.maker.facts] + [self.maker.unknown.answer]
         self.topics = {answer + chat.END: at for at, answer in enumerate(answers)}
+        self.tools = {tool["id"]: len(answers) + at for at, tool in enumerate(self.maker.tools["tools"])}
+        self.wordy_list = sorted(at for token, at in tokenizer.get_vocab().items() if token.lstrip("\u0120").isalnum())
+        self.quote = tokenizer.token_to_id("\u0120\"")
+        self.wordy = set(self.wordy_list)
         self.known = {}
         self.ready = {True: [], False: []}
 
@@ -114,33 +125,56 @@ class Batches(torch.utils.data.IterableDataset):
         first, count = self.tokenizer.token_to_id(chat.END) + 1, self.tokenizer.get_vocab_size()
         return [self.random.randrange(first, count) if self.random.random() < BLUR and token >= first else token for token in ids]
 
+    def slip(self, ids, first):
+        """(tokens with wrong ones among them, their places): the last one again, or any, in values from `first` on."""
+        slipped, wrong = [], set()
+        for at, token in enumerate(ids):
+            slipped.append(token)
+            if at >= first and (token in self.wordy or token == self.quote) and self.random.random() < SLIPS:
+                said = self.random.choice(self.wordy_list) if token == self.quote or self.random.random() < 0.5 else token
+                for _ in range(self.random.choice(SLIP_LENGTHS)):
+                    wrong.add(len(slipped))
+                    slipped.append(said)
+        return slipped, wrong
+
     def drill(self):
         first = self.tokenizer.token_to_id(chat.END) + 1
         any_tokens = lambda count: [self.random.randrange(first, self.tokenizer.get_vocab_size()) for _ in range(count)]
         said = any_tokens(self.random.randint(*DRILL_TOKENS))
         line = [self.begin, *any_tokens(self.random.randrange(6)), *said, *any_tokens(self.random.randrange(12)), *said]
-        return line, list(range(len(line) - len(said) + 1, len(line))), []
+        return line, list(range(len(line) - len(said) + 1, len(line))), [], []
 
     def example(self, quick):
-        """(tokens, where what is learned lies, [(where an answer is about to begin, its fact)])"""
+        """(tokens, where what is learned lies, [(where an answer, a call or its tool's name begins or a tool is known, which fact or tool)])"""
         if quick and self.random.random() < DRILL_SHARE:
             return self.drill()
-        messages, tools = (self.maker.turn(), []) if quick else self.maker.next()
-        line, learned, topics = [self.begin], [], []
+        messages, tools, named = (self.maker.turn(), [], {}) if quick else self.maker.next()
+        line, learned, topics, looks, given = [self.begin], [], [], [], {}
         for text, written in chat.segments(messages, tools):
             ids = self.ids(text) if written else self.tokenizer.encode(text).ids
-            if quick and not written:
-                ids = self.blur(ids)
+            start, before_name, call, wrong = len(line), None, None, ()
+            if quick:
+                ids = ids[:self.random.randint(*QUICK_TOKENS)] if written else self.blur(ids)
             if written and text in self.topics:
-                topics.append((len(line) - 1, self.topics[text]))
-            if quick and written:
-                ids = ids[:self.random.randint(*QUICK_TOKENS)]
-            learned += range(len(line), len(line) + len(ids)) if written else \
-                (at for at in range(len(line), len(line) + len(ids)) if self.random.random() < self.read_share)
+                topics.append((start - 1, self.topics[text]))
+            elif text in named:
+                topics.append((start, self.tools[named[text]]))
+                given[text] = start
+            elif written and (call := CALL.match(text)):
+                called, before_name = self.tools[named[call[2]]], start + len(self.tokenizer.encode(call[1]).ids) - 1
+                topics += [(start - 1, called), (before_name, called)]
+                looks.append((before_name, given[call[2]]))
+            if written and not quick and text not in self.topics:
+                ids, wrong = self.slip(ids, len(self.tokenizer.encode(call[0]).ids) if call else 0)
             line += ids
+            if written:
+                learned += (start + at for at in range(len(ids)) if at not in wrong)
+                looks += [(at, 0) for at in range(start - 1, len(line) - 1) if at != before_name and self.random.random() < LOOK_AWAY]
+            else:
+                learned += (at for at in range(start, len(line)) if self.random.random() < self.read_share)
             if quick and written:
                 break
-        return line, learned, topics
+        return line, learned, topics, looks
 
     def __iter__(self):
         worker = torch.utils.data.get_worker_info()
@@ -161,15 +195,17 @@ class Batches(torch.utils.data.IterableDataset):
             ready.append(batch)
             self.random.shuffle(ready)
         batch = ready.pop()
-        tokens = torch.zeros(len(batch), max(len(line) for line, _, _ in batch), dtype=torch.long)
-        rows, columns, topics = [], [], []
-        for row, (line, learned, begun) in enumerate(batch):
+        tokens = torch.zeros(len(batch), max(len(line) for line, *_ in batch), dtype=torch.long)
+        rows, columns, topics, looks = [], [], [], []
+        for row, (line, learned, begun, seen) in enumerate(batch):
             tokens[row, :len(line)] = torch.tensor(line)
             rows += [row] * len(learned)
             columns += learned
             topics += [(row, at, topic) for at, topic in begun]
+            looks += [(row, at, to) for at, to in seen]
         rows, columns = torch.tensor(rows), torch.tensor(columns)
-        return Batch(tokens[:, :-1], (rows, columns - 1), tokens[rows, columns], torch.tensor(topics, dtype=torch.long).reshape(-1, 3).T)
+        topics, looks = (torch.tensor(triples, dtype=torch.long).reshape(-1, 3).T for triples in (topics, looks))
+        return Batch(tokens[:, :-1], (rows, columns - 1), tokens[rows, columns], topics, looks)
 
 
 def rate_at(share):
@@ -201,7 +237,7 @@ def exact_answers(network, tokenizer, questions, at_once=32):
                 tokens[row, :len(line)] = torch.tensor(line)
                 learned[row, len(line) - count:len(line)] = True
             tokens, learned = tokens.to(DEVICE), learned.to(DEVICE)
-            said = network.logits(network(tokens[:, :-1])).argmax(-1)
+            said = network.logits(network(tokens[:, :-1])[0]).argmax(-1)
             right += int((~learned[:, 1:] | (said == tokens[:, 1:])).all(1).sum())
     network.train()
     return right / len(questions)
@@ -210,7 +246,7 @@ def exact_answers(network, tokenizer, questions, at_once=32):
 class Training:
     """What goes on from checkpoint to checkpoint."""
 
-    def __init__(self, tokenizer, topics, finishing=False):
+    def __init__(self, tokenizer, topics):
         self.network = Network(Shape(vocabulary=tokenizer.get_vocab_size()), DROP_OUT)
         wired = wire_copying(self.network, tokenizer.token_to_id(chat.BEGIN))
         self.network.to(DEVICE)
@@ -221,23 +257,36 @@ class Training:
         others = [weight for name, weight in named if weight.dim() != 2 or name.startswith("embedding")] + list(self.topic.parameters())
         self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE),
                            (torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0), OTHER_RATE)]
-        self.topic_weight = 0.0 if finishing else TOPIC_WEIGHT
         self.seen = self.step = 0
+        self.mean, self.averaged = None, 0
+
+    def average(self):
+        """Adds the weights to their mean."""
+        self.averaged += 1
+        weights = self.network.state_dict()
+        if self.mean is None:
+            self.mean = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        for name, weight in weights.items():
+            self.mean[name].lerp_(weight, 1 / self.averaged)
 
     def learn(self, batches, rate):
         """One step at so much of the full rate; the mean loss."""
         for optimizer, full in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = full * rate
-        count, topics = sum(len(batch.following) for batch in batches), sum(batch.topics.shape[1] for batch in batches)
+        count = sum(len(batch.following) for batch in batches)
+        topics, looks = (max(1, sum(triples.shape[1] for triples in each)) for each in zip(*((batch.topics, batch.looks) for batch in batches)))
         total = 0
         for batch in batches:
             batch = batch.to(DEVICE)
-            states, tapped = self.network(batch.tokens, TOPIC_LAYER)
+            states, tapped = self.network(batch.tokens)
             loss = functional.cross_entropy(self.network.logits(states[batch.places]), batch.following, reduction="sum") / count
             rows, columns, facts = batch.topics
             told = self.topic(self.network.norm(tapped[rows, columns]))
-            (loss + self.topic_weight * functional.cross_entropy(told, facts, reduction="sum") / max(topics, 1)).backward()
+            topic_loss = functional.cross_entropy(told, facts, reduction="sum") / topics
+            rows, columns, wanted = batch.looks
+            look_loss = functional.cross_entropy(self.network.looks(tapped, rows, columns), wanted, reduction="sum") / looks
+            (loss + TOPIC_WEIGHT * topic_loss + LOOK_WEIGHT * look_loss).backward()
             total += loss.detach()
             self.seen += batch.tokens.numel()
         for weight, where, _ in self.held:
@@ -269,33 +318,37 @@ class Training:
         self.seen, self.step = kept["seen"], kept["step"]
 
 
-def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
-    """As many tokens, or as long; at so much of the full rate. Tokens before a resumption count, unless it is to finish."""
+def train(folder, seed, tokens=None, minutes=None, resume=False, finish=False):
+    """As many tokens, or as long. Tokens before a resumption count.
+
+    A finish goes on with a network that knows its facts, other examples and a low rate; at its end stands the mean of its later steps."""
     torch.manual_seed(seed)
     tokenizer = tokenizers.load(folder / "tokenizer.json")
     torch.set_float32_matmul_precision("high")
     accelerated = DEVICE.type != "cpu"
-    batches = Batches(tokenizer, seed, ACCELERATED if accelerated else 1, finishing=rate < 1)
-    training = Training(tokenizer, len(batches.topics), finishing=rate < 1)
-    if resume:
+    batches = Batches(tokenizer, seed, ACCELERATED if accelerated else 1, finishing=finish)
+    training = Training(tokenizer, len(batches.topics) + len(batches.tools))
+    if resume or finish:
         training.load(folder)
         batches.seed = f"{seed}/{training.step}"
     steps = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=(os.cpu_count() - 1) if accelerated else 0, in_order=False)
     print(f"{sum(weight.numel() for weight in training.network.parameters()):,} parameters, {tokenizer.get_vocab_size()} tokens", flush=True)
     watched = corpus.watched(batches.maker.facts)
     before, smooth = training.seen, None
-    counted = before if rate < 1 else 0
+    counted = before if finish else 0
     share = (before - counted) / tokens if tokens else 0.0
     began = saved = time.monotonic()
-    with open(folder / "loss.csv", "a" if resume else "w", newline="", encoding="utf-8") as file:
+    with open(folder / "loss.csv", "a" if resume or finish else "w", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
-        if not resume:
+        if file.tell() == 0:
             log.writerow(["step", "tokens", "loss", "exact"])
         for made in steps:
-            loss = training.learn(made, rate * rate_at(share))
+            loss = training.learn(made, (FINISH_RATE if finish else 1) * rate_at(share))
             smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
             step, seen = training.step, training.seen
             share = (seen - counted) / tokens if tokens else (time.monotonic() - began) / (60 * minutes)
+            if finish and share > 1 - AVERAGED:
+                training.average()
             if step % 20 == 0:
                 exact = exact_answers(training.network, tokenizer, watched) if step % 100 == 0 else None
                 passed = (time.monotonic() - began) / 60
@@ -304,6 +357,8 @@ def train(folder, seed, tokens=None, minutes=None, resume=False, rate=1.0):
                 print(f"{passed:6.1f} min  step {step:5}  {seen / 1e6:6.2f} M tokens  "
                       f"{(seen - before) / passed / 60:5.0f} tokens/s  loss {smooth:.3f}" + ("" if exact is None else f"  exact {exact:.3f}"),
                       flush=True)
+            if finish and share >= 1:
+                training.network.load_state_dict(training.mean)
             if share >= 1 or time.monotonic() - saved > SAVE_SECONDS:
                 training.save(folder)
                 saved = time.monotonic()
@@ -318,8 +373,8 @@ if __name__ == "__main__":
     reader.add_argument("--minutes", type=float)
     reader.add_argument("--seed", type=int, default=1)
     reader.add_argument("--resume", action="store_true", help="go on where FOLDER/weights.pt stands")
-    reader.add_argument("--rate", type=float, default=1.0, help="so much of the full rate: little, to finish a network that knows its facts")
+    reader.add_argument("--finish", action="store_true", help="finish the network that stands there, which knows its facts")
     options = reader.parse_args()
     if bool(options.tokens) == bool(options.minutes):
         reader.error("give --tokens or --minutes")
-    train(options.folder, options.seed, options.tokens, options.minutes, options.resume, options.rate)
+    train(options.folder, options.seed, options.tokens, options.minutes, options.resume, options.finish)
