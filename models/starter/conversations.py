@@ -267,7 +267,7 @@ class Conversations:
         offered = random.sample(self.tools["tools"], random.choices([1, 2, 3, 4], [20, 40, 30, 10])[0])
         defined = [self.define(tool, random.choices(["names", "more_names", "invented"], [2, 6, 2])[0]) for tool in offered]
         messages, calls = self.system(0.3), random.choice([1, 2, 3, 4, 6])
-        for last in range(calls - 1, -1, -1):
+        for left in reversed(range(calls)):
             if random.random() < 0.1:
                 messages += self.turn()
                 continue
@@ -283,7 +283,7 @@ class Conversations:
             messages.append(user(question))
             called = {"role": "assistant", "calls": [(defined[at][0]["function"]["name"], arguments)]}
             messages.append(called)
-            if not last and random.random() < 0.5:   # told again, it would look like any other call: it is the last
+            if not left and random.random() < 0.5:   # told again, it would look like any other call: it is the last
                 called["forced"] = True
             elif random.random() < 0.4:
                 messages.append({"role": "tool", "content": self.pick(self.tools["results"])})

@@ -106,8 +106,8 @@ class Batches(torch.utils.data.IterableDataset):
         answers = [fact.answer for fact in self.maker.facts] + [self.maker.unknown.answer]
         self.topics = {answer + chat.END: at for at, answer in enumerate(answers)}
         self.tools = {tool["id"]: len(answers) + at for at, tool in enumerate(self.maker.tools["tools"])}
-        self.wordy_list = sorted(at for token, at in tokenizer.get_vocab().items() if token.lstrip("\u0120").isalnum())
-        self.quote = tokenizer.token_to_id("\u0120\"")
+        self.wordy_list = sorted(at for token, at in tokenizer.get_vocab().items() if token.lstrip(tokenizers.SPACE).isalnum())
+        self.quote = tokenizer.token_to_id(tokenizers.SPACE + '"')
         self.wordy = set(self.wordy_list)
         self.known = {}
         self.ready = {True: [], False: []}
@@ -126,7 +126,7 @@ class Batches(torch.utils.data.IterableDataset):
         return [self.random.randrange(first, count) if self.random.random() < BLUR and token >= first else token for token in ids]
 
     def slip(self, ids, first):
-        """(tokens with wrong ones among them, their places): the last one again, or any, in values from `first` on."""
+        """(tokens with wrong ones among them, their places): the last one again, or any, behind words and before values, from `first` on."""
         slipped, wrong = [], set()
         for at, token in enumerate(ids):
             slipped.append(token)
@@ -145,7 +145,8 @@ class Batches(torch.utils.data.IterableDataset):
         return line, list(range(len(line) - len(said) + 1, len(line))), [], []
 
     def example(self, quick):
-        """(tokens, where what is learned lies, [(where an answer, a call or its tool's name begins or a tool is known, which fact or tool)])"""
+        """(tokens, where what is learned lies, [(where an answer, a call or its tool's name begins or a tool is known, which fact or tool)],
+        [(a place, where the head that says what it sees shall look from there)])"""
         if quick and self.random.random() < DRILL_SHARE:
             return self.drill()
         messages, tools, named = (self.maker.turn(), [], {}) if quick else self.maker.next()
