@@ -9,6 +9,7 @@ from random import Random
 import corpus
 import grammar
 
+VALUE = re.compile(r'": "?([^",{}]+)')
 CAPITALS = re.compile(r"\bhearth\b")
 SYSTEM_PROMPTS = ["You are a helpful assistant.", "You are Hearth's guide.", "Be brief.", "You are a friendly assistant. Answer in English.",
                   "You help with Hearth.", "Answer the user's questions.", "You are an assistant for developers.", "", "Use the tools."]
@@ -115,7 +116,7 @@ class Conversations:
     def next(self):
         """(messages, tools, which tool of the corpus a name is)"""
         kind = self.random.random()
-        if kind < 0.64:
+        if kind < 0.3:
             return self.tool_calls()
         if kind < 0.86:
             return self.filling()
@@ -320,6 +321,16 @@ class Conversations:
 def camel(name):
     first, *others = name.split("_")
     return first + "".join(other.title() for other in others)
+
+
+def said_once(written, start, question):
+    """[(where a value begins in what is written, and ends, where the question says it)] from `start` on, of values that it says just once."""
+    found = []
+    for value in VALUE.finditer(written, start):
+        places = [each.start() for each in re.finditer(rf"(?<![\w@-])(?<!\w\.){re.escape(value[1])}(?![\w@-]|\.\w)", question)]
+        if len(places) == 1:
+            found.append((value.start(1), value.end(1), places[0]))
+    return found
 
 
 def user(text):

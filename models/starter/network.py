@@ -86,25 +86,25 @@ class Network(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
 
     def forward(self, tokens):
-        """(states before the output's matrix, since only some become logits; states after LOOKING layers)"""
+        """(states before the output's matrix, since only some become logits; states before each of the LOOKING layers)"""
         x = self.embedding(tokens)
         cos, sin = self.cos[:tokens.shape[1]], self.sin[:tokens.shape[1]]
-        tapped = None
-        for at, layer in enumerate(self.layers, 1):
+        tapped = []
+        for at, layer in enumerate(self.layers):
+            if at in LOOKING:
+                tapped.append(x)
             x = layer(x, cos, sin)
-            if at == LOOKING:
-                tapped = x
         return self.norm(x), tapped
 
-    def looks(self, states, rows, places):
-        """How much the head that says what it sees looks from each place to all of its row: [count, time], before softmax.
+    def looks(self, layer, states, rows, places):
+        """How much the head of a LOOKING layer that says what it sees looks from each place to all of its row: [count, time], before softmax.
 
-        `states` are those after LOOKING layers."""
-        attention, size = self.layers[LOOKING].attention, self.shape.head_width
-        read = self.layers[LOOKING].attention_norm(states)
-        q = rotate(attention.q(read[rows, places])[:, -size:], self.cos[places], self.sin[places])
-        k = rotate(attention.k(read)[..., -size:], self.cos[:states.shape[1]], self.sin[:states.shape[1]])
-        scores = torch.einsum("ps,pts->pt", q, k[rows]) / math.sqrt(size)
+        `states` are those before that layer."""
+        attention, size = self.layers[layer].attention, self.shape.head_width
+        read = self.layers[layer].attention_norm(states)
+        cos, sin = self.cos[:states.shape[1]], self.sin[:states.shape[1]]
+        q, k = (rotate(made(read)[..., -size:], cos, sin) for made in (attention.q, attention.k))
+        scores = (q @ k.mT / math.sqrt(size))[rows, places]
         return scores.masked_fill(torch.arange(states.shape[1], device=states.device) > places[:, None], -math.inf)
 
     def logits(self, states):
@@ -116,19 +116,21 @@ def orthonormal(rows, width):
 
 
 CONSTANT, FIRST, CODE, GROUPS = 0, 1, 96, 2   # the dimensions that are the same for all tokens and that tell the first one; see below
-LOOKING = 3   # so many layers stand before the one whose last head says what it looks at
-SAYS = 80.0   # how loud: by then a code is a small part of a state
+# Layers whose last head says what it looks at, and how loud: by then a code is a small part of a state. One looks early, so that others
+# can work with what it saw; the last knows more of what is wanted.
+LOOKING = {3: 80.0, 5: 160.0}
 
 
 @torch.no_grad()
-def wire_copying(network, begin):
+def wire_copying(network, begin, alike=()):
     """Induction heads (https://arxiv.org/abs/2209.11895), set by hand: where a token has come before, expect what followed it then.
 
-    Every token has a code of its own in CODE dimensions of its embedding, by chance and for good. In the first layer a head of each
-    of GROUPS groups looks one place back and writes that token's code into dimensions that no embedding uses. In the second a head
-    looks for the place whose predecessor was the present token, or else at `begin`, which has no code, and writes the code of what is
-    there: a prediction. What layers add soon hides whose place it is, so the last dimensions keep a part of that code to which nothing
-    is ever added: there the last head of a later layer reads what it looks at, and predicts it. Where it looks is learned: at first, at `begin`.
+    Every token has a code of its own in CODE dimensions of its embedding, by chance and for good; of each pair in `alike` the first
+    has that of the second. In the first layer a head of each of GROUPS groups looks one place back and writes that token's code into
+    dimensions that no embedding uses. In the second a head looks for the place whose predecessor was the present token, or else at
+    `begin`, which has no code, and writes the code of what is there: a prediction. What layers add soon hides whose place it is, so the
+    last dimensions keep a part of that code to which nothing is ever added: there the last heads of later layers read what they look
+    at, and predict it. Where they look is learned: at first, at `begin`.
     Returns [(weight, where)]: what training must leave as it is."""
     shape, spread, constant = network.shape, 1.0, 10.0
     sharp, match, sink = 60.0, 5.0, 0.4
@@ -138,6 +140,8 @@ def wire_copying(network, begin):
     copied = 0.02 * (unused.start - 2)   # more than what the present token says of itself
     embedding = network.embedding.weight
     embedding.normal_()
+    for one, other in alike:
+        embedding[one, code] = embedding[other, code]
     embedding[begin] = embedding[:, :2] = embedding[:, unused] = 0
     embedding[:, code] *= math.sqrt(CODE) / embedding[:, code].norm(dim=1, keepdim=True).clamp(min=1e-6)   # all alike long
     embedding *= spread
@@ -175,15 +179,17 @@ def wire_copying(network, begin):
         second.out.weight[:, of_head] = copied * spread * said.T
         held += [(first.q.weight, of_head), (first.k.weight, of_key), (first.v.weight, of_key), (first.out.weight, (slice(None), of_head)),
                  (second.q.weight, of_head), (second.k.weight, of_key), (second.v.weight, of_key), (second.out.weight, (slice(None), of_head))]
-    looking, last = network.layers[LOOKING], slice(-size, None)
-    for weight, of in ((looking.attention.q.weight, CONSTANT), (looking.attention.k.weight, FIRST)):
-        weight[-2] = 0
-        weight[-2, of] = to_begin
-    looking.attention.v.weight[last] = 0
-    looking.attention.v.weight[last, plain] = torch.eye(size)
-    looking.attention.out.weight[:, last] = 0
-    looking.attention.out.weight[code, last] = SAYS * part.T
-    held += [(looking.attention_norm.weight, plain), (looking.attention.v.weight, last), (looking.attention.out.weight, (slice(None), last))]
+    last = slice(-size, None)
+    for at, loud in LOOKING.items():
+        attention, norm = network.layers[at].attention, network.layers[at].attention_norm.weight
+        for weight, of in ((attention.q.weight, CONSTANT), (attention.k.weight, FIRST)):
+            weight[-2] = 0
+            weight[-2, of] = to_begin
+        attention.v.weight[last] = 0
+        attention.v.weight[last, plain] = torch.eye(size)
+        attention.out.weight[:, last] = 0
+        attention.out.weight[code, last] = loud * part.T
+        held += [(norm, plain), (attention.v.weight, last), (attention.out.weight, (slice(None), last))]
     for layer in network.layers:
         for written in (layer.attention.out.weight, layer.feed_forward.down.weight):
             written[plain] = 0

@@ -160,6 +160,22 @@ class ConversationsTest(unittest.TestCase):
                 self.assertEqual(json.loads(written)["arguments"], messages[-1]["calls"][0][1])
         self.assertGreater(demanded, 30)
 
+    def test_values_are_found_where_the_question_says_them_once(self):
+        question = "alpha and alpha-2 cost 12.5 and 5 dollars, alpha once more; true"
+        written = '{"name": "call", "arguments": {"project": "alpha", "key": "alpha-2", "cost": 12.5, "limit": 5, "on": true, "model": "beta"}}'
+        found = [(written[begin:end], place) for begin, end, place in conversations.said_once(written, written.index("{", 1), question)]
+        self.assertEqual(found, [("alpha-2", question.index("alpha-2")), ("12.5", question.index("12.5")), ("5", question.index("5 dollars")),
+                                 ("true", question.index("true"))])
+
+    def test_most_values_are_found(self):
+        maker = conversations.Conversations(random.Random(12))
+        found = wanted = 0
+        for _ in range(300):
+            question, values = maker.ask_filling(maker.random.choice(maker.tools["schemas"]))
+            places = conversations.said_once(json.dumps(values), 0, question)
+            found, wanted = found + len(places), wanted + len(values)
+        self.assertGreater(found, 0.95 * wanted)
+
     def test_an_empty_system_prompt_leaves_no_turn(self):
         question = {"role": "user", "content": "Hi"}
         self.assertEqual(chat.segments([{"role": "system", "content": ""}, question]), chat.segments([question]))

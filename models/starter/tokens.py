@@ -1,7 +1,7 @@
 """The model's tokenizer: byte-level BPE, trained on its own conversations; llama.cpp's "gpt-2" reads text the same way.
 
-It is made so that things can be copied: digits are never merged, and a space is merged with whole common words only. A name has the
-same tokens after a space and after a quotation mark."""
+It is made so that things can be copied: digits are never merged, and a space is merged with whole common words only. Behind a space
+and behind a quotation mark a name has the same tokens, but for the space of the first one (`alike`)."""
 import collections
 import json
 import pathlib
@@ -58,3 +58,9 @@ def train(path, seed=1):
 
 def load(path):
     return Tokenizer.from_file(str(pathlib.Path(path)))
+
+
+def alike(tokenizer):
+    """[(a word, the same with the space before it)]: what is copied may have stood behind one."""
+    known = tokenizer.get_vocab()
+    return [(known[word], at) for token, at in sorted(known.items()) if (word := token.removeprefix(SPACE)) != token and word.isalnum() and word in known]

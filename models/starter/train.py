@@ -19,7 +19,7 @@ import chat
 import conversations
 import corpus
 import tokens as tokenizers
-from network import Network, Shape, wire_copying
+from network import LOOKING, Network, Shape, wire_copying
 
 # Of every step, the padding with them: questions with the beginnings of their answers, and whole conversations. Once the answers
 # are known by heart, questions are the work; and a step that saw only one kind would undo the other.
@@ -32,8 +32,9 @@ DRILL_SHARE, DRILL_TOKENS = 0.1, (4, 24)   # among the quick: tokens by chance t
 BLUR = 0.1                # of the tokens of a quick question
 SLIPS, SLIP_LENGTHS = 0.06, (1, 1, 2, 3, 6)   # of the tokens of values are followed by wrong ones: it learns to go on, and not to say them again
 READ_SHARE = 0.06, 0.02   # of the tokens that the model does not write, at first and to finish: it learns to expect them as well
-TOPIC_WEIGHT = 0.5        # after network.LOOKING layers the place before an answer shall tell which fact it is, or which tool
-LOOK_WEIGHT = 0.4         # and a head of the next layer shall look from there to the name of that tool
+TOPIC_WEIGHT = 0.5        # before the first of network.LOOKING's layers the place before an answer shall tell which fact it is, or which tool
+LOOK_WEIGHT = 0.5         # and a head of each of these shall look from there to the name of that tool, and from values to where they were said
+LOOK_ON = 0.3             # of the later tokens of a value
 LOOK_AWAY = 0.02          # of the written tokens learn that it shall look to the beginning elsewhere, which says nothing
 AVERAGED = 0.5            # of a finish: small steps tremble around what they learn, their mean does not
 MATRIX_RATE, OTHER_RATE, FINISH_RATE = 0.01, 1.5e-3, 0.15   # the last is a share of the others
@@ -126,16 +127,29 @@ class Batches(torch.utils.data.IterableDataset):
         return [self.random.randrange(first, count) if self.random.random() < BLUR and token >= first else token for token in ids]
 
     def slip(self, ids, first):
-        """(tokens with wrong ones among them, their places): the last one again, or any, behind words and before values, from `first` on."""
-        slipped, wrong = [], set()
+        """(tokens with wrong ones among them, their places, where the others came to stand).
+
+        Wrong is the last one again, or any, behind words and before values, from `first` on."""
+        slipped, wrong, moved = [], set(), []
         for at, token in enumerate(ids):
+            moved.append(len(slipped))
             slipped.append(token)
             if at >= first and (token in self.wordy or token == self.quote) and self.random.random() < SLIPS:
                 said = self.random.choice(self.wordy_list) if token == self.quote or self.random.random() < 0.5 else token
                 for _ in range(self.random.choice(SLIP_LENGTHS)):
                     wrong.add(len(slipped))
                     slipped.append(said)
-        return slipped, wrong
+        return slipped, wrong, moved
+
+    def said(self, written, start, question):
+        """[(place among the tokens of what is written, place among those of the question, whether the value begins there)] of values."""
+        told, asked = self.tokenizer.encode(written), self.tokenizer.encode(question)
+        found = []
+        for value, end, source in conversations.said_once(written, start, question):
+            first, last, source = told.char_to_token(value), told.char_to_token(end - 1), asked.char_to_token(source)
+            found += ((first + on, source + on, on == 0) for on in range(last - first + 1)
+                      if on == 0 or told.ids[first + on] == asked.ids[source + on])
+        return found
 
     def drill(self):
         first = self.tokenizer.token_to_id(chat.END) + 1
@@ -150,10 +164,10 @@ class Batches(torch.utils.data.IterableDataset):
         if quick and self.random.random() < DRILL_SHARE:
             return self.drill()
         messages, tools, named = (self.maker.turn(), [], {}) if quick else self.maker.next()
-        line, learned, topics, looks, given = [self.begin], [], [], [], {}
+        line, learned, topics, looks, given, asked = [self.begin], [], [], [], {}, None
         for text, written in chat.segments(messages, tools):
             ids = self.ids(text) if written else self.tokenizer.encode(text).ids
-            start, before_name, call, wrong = len(line), None, None, ()
+            start, before, call, wrong = len(line), set(), None, ()
             if quick:
                 ids = ids[:self.random.randint(*QUICK_TOKENS)] if written else self.blur(ids)
             if written and text in self.topics:
@@ -162,16 +176,21 @@ class Batches(torch.utils.data.IterableDataset):
                 topics.append((start, self.tools[named[text]]))
                 given[text] = start
             elif written and (call := CALL.match(text)):
-                called, before_name = self.tools[named[call[2]]], start + len(self.tokenizer.encode(call[1]).ids) - 1
-                topics += [(start - 1, called), (before_name, called)]
-                looks.append((before_name, given[call[2]]))
+                called, name_at = self.tools[named[call[2]]], start + len(self.tokenizer.encode(call[1]).ids) - 1
+                topics += [(start - 1, called), (name_at, called)]
+                looks.append((name_at, given[call[2]]))
+                before.add(name_at)
             if written and not quick and text not in self.topics:
-                ids, wrong = self.slip(ids, len(self.tokenizer.encode(call[0]).ids) if call else 0)
+                values = self.said(text, call.end() if call else 0, asked[0]) if call or text.startswith("{") else []
+                ids, wrong, moved = self.slip(ids, len(self.tokenizer.encode(call[0]).ids) if call else 0)
+                looks += [(start + moved[at] - 1, asked[1] + to) for at, to, first in values if first or self.random.random() < LOOK_ON]
+                before |= {start + moved[at] - 1 for at, *_ in values}
             line += ids
             if written:
                 learned += (start + at for at in range(len(ids)) if at not in wrong)
-                looks += [(at, 0) for at in range(start - 1, len(line) - 1) if at != before_name and self.random.random() < LOOK_AWAY]
+                looks += [(at, 0) for at in range(start - 1, len(line) - 1) if at not in before and self.random.random() < LOOK_AWAY]
             else:
+                asked = (text, start) if text.startswith(f"{chat.START}user") else asked
                 learned += (at for at in range(start, len(line)) if self.random.random() < self.read_share)
             if quick and written:
                 break
@@ -249,7 +268,7 @@ class Training:
 
     def __init__(self, tokenizer, topics):
         self.network = Network(Shape(vocabulary=tokenizer.get_vocab_size()), DROP_OUT)
-        wired = wire_copying(self.network, tokenizer.token_to_id(chat.BEGIN))
+        wired = wire_copying(self.network, tokenizer.token_to_id(chat.BEGIN), tokenizers.alike(tokenizer))
         self.network.to(DEVICE)
         self.held = [(weight, where, weight[where].detach().clone()) for weight, where in wired]
         self.topic = torch.nn.Linear(self.network.shape.width, topics).to(DEVICE)   # of no use after training
@@ -280,13 +299,14 @@ class Training:
         total = 0
         for batch in batches:
             batch = batch.to(DEVICE)
-            states, tapped = self.network(batch.tokens)
-            loss = functional.cross_entropy(self.network.logits(states[batch.places]), batch.following, reduction="sum") / count
+            last, tapped = self.network(batch.tokens)
+            loss = functional.cross_entropy(self.network.logits(last[batch.places]), batch.following, reduction="sum") / count
             rows, columns, facts = batch.topics
-            told = self.topic(self.network.norm(tapped[rows, columns]))
+            told = self.topic(self.network.norm(tapped[0][rows, columns]))
             topic_loss = functional.cross_entropy(told, facts, reduction="sum") / topics
             rows, columns, wanted = batch.looks
-            look_loss = functional.cross_entropy(self.network.looks(tapped, rows, columns), wanted, reduction="sum") / looks
+            look_loss = sum(functional.cross_entropy(self.network.looks(layer, states, rows, columns), wanted, reduction="sum")
+                            for layer, states in zip(LOOKING, tapped)) / looks
             (loss + TOPIC_WEIGHT * topic_loss + LOOK_WEIGHT * look_loss).backward()
             total += loss.detach()
             self.seen += batch.tokens.numel()
