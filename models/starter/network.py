@@ -122,7 +122,7 @@ LOOKING = {3: 80.0, 5: 160.0}
 
 
 @torch.no_grad()
-def wire_copying(network, begin, alike=()):
+def wire_copying(network, begin, alike):
     """Induction heads (https://arxiv.org/abs/2209.11895), set by hand: where a token has come before, expect what followed it then.
 
     Every token has a code of its own in CODE dimensions of its embedding, by chance and for good; of each pair in `alike` the first

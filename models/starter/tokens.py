@@ -63,4 +63,5 @@ def load(path):
 def alike(tokenizer):
     """[(a word, the same with the space before it)]: what is copied may have stood behind one."""
     known = tokenizer.get_vocab()
-    return [(known[word], at) for token, at in sorted(known.items()) if (word := token.removeprefix(SPACE)) != token and word.isalnum() and word in known]
+    spaced = {token.removeprefix(SPACE): at for token, at in sorted(known.items()) if token.startswith(SPACE)}
+    return [(known[word], at) for word, at in spaced.items() if word.isalnum() and word in known]
