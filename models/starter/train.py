@@ -113,13 +113,11 @@ class Batches(torch.utils.data.IterableDataset):
         self.known = {}
         self.ready = {True: [], False: []}
 
-    def ids(self, text):
-        """Answers come again and again: they are read once."""
-        if text not in self.known:
-            if len(self.known) > 50_000:
-                self.known.clear()
-            self.known[text] = self.tokenizer.encode(text).ids
-        return self.known[text]
+    def ids(self, answer):
+        """An answer comes again and again: it is read once."""
+        if answer not in self.known:
+            self.known[answer] = self.tokenizer.encode(answer).ids
+        return self.known[answer]
 
     def blur(self, ids):
         """Some tokens lost to others: a question must be understood from what is left."""
@@ -141,10 +139,11 @@ class Batches(torch.utils.data.IterableDataset):
                     slipped.append(said)
         return slipped, wrong, moved
 
-    def said(self, written, start, question):
-        """[(place among the tokens of what is written, place among those of the question, whether the value begins there)] of values."""
-        told, asked = self.tokenizer.encode(written), self.tokenizer.encode(question)
-        found = []
+    def said(self, written, told, start, question):
+        """[(place among the tokens of what is written, place among those of the question, whether the value begins there)] of values.
+
+        What is written has the tokens `told`; its values come from `start` on."""
+        asked, found = self.tokenizer.encode(question), []
         for value, end, source in conversations.said_once(written, start, question):
             first, last, source = told.char_to_token(value), told.char_to_token(end - 1), asked.char_to_token(source)
             found += ((first + on, source + on, on == 0) for on in range(last - first + 1)
@@ -166,7 +165,8 @@ class Batches(torch.utils.data.IterableDataset):
         messages, tools, named = (self.maker.turn(), [], {}) if quick else self.maker.next()
         line, learned, topics, looks, given, asked = [self.begin], [], [], [], {}, None
         for text, written in chat.segments(messages, tools):
-            ids = self.ids(text) if written else self.tokenizer.encode(text).ids
+            told = self.tokenizer.encode(text) if text not in self.topics else None
+            ids = told.ids if told else self.ids(text)
             start, before, call, wrong = len(line), set(), None, ()
             if quick:
                 ids = ids[:self.random.randint(*QUICK_TOKENS)] if written else self.blur(ids)
@@ -176,13 +176,13 @@ class Batches(torch.utils.data.IterableDataset):
                 topics.append((start, self.tools[named[text]]))
                 given[text] = start
             elif written and (call := CALL.match(text)):
-                called, name_at = self.tools[named[call[2]]], start + len(self.tokenizer.encode(call[1]).ids) - 1
+                called, name_at = self.tools[named[call[2]]], start + told.char_to_token(call.start(2)) - 1
                 topics += [(start - 1, called), (name_at, called)]
                 looks.append((name_at, given[call[2]]))
                 before.add(name_at)
-            if written and not quick and text not in self.topics:
-                values = self.said(text, call.end() if call else 0, asked[0]) if call or text.startswith("{") else []
-                ids, wrong, moved = self.slip(ids, len(self.tokenizer.encode(call[0]).ids) if call else 0)
+            if written and not quick and told:
+                values = self.said(text, told, call.end() if call else 0, asked[0]) if call or text.startswith("{") else []
+                ids, wrong, moved = self.slip(ids, told.char_to_token(call.end() - 1) + 1 if call else 0)
                 looks += [(start + moved[at] - 1, asked[1] + to) for at, to, first in values if first or self.random.random() < LOOK_ON]
                 before |= {start + moved[at] - 1 for at, *_ in values}
             line += ids
