@@ -15,6 +15,7 @@ import chat  # noqa: E402
 import checker  # noqa: E402
 import conversations  # noqa: E402
 import corpus  # noqa: E402
+import evaluate  # noqa: E402
 import grammar  # noqa: E402
 
 SLOT = re.compile(r"\{(\w+)\}")
@@ -219,6 +220,11 @@ class ModelTest(unittest.TestCase):
         card = (HERE / "MODEL_CARD.md").read_text(encoding="utf-8")
         for row in rows:
             self.assertIn(row, card)
+
+    def test_every_goal_is_held(self):
+        rows = [line for line in (HERE / "report.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+        self.assertEqual([row for row in rows if "missed" in row], [])
+        self.assertEqual(sum("| held |" in row for row in rows), len(evaluate.GOALS) + 1)   # with the prompts that are compared
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from network import LOOKING, Network, Shape, wire_copying
 # Of every step, the padding with them: questions with the beginnings of their answers, and whole conversations. Once the answers
 # are known by heart, questions are the work; and a step that saw only one kind would undo the other.
 BATCHES = 2300, 2600      # quick and whole
-FINISHING = 1200, 3700    # of a finished network, which knows the answers: what is left to learn are the tools
+FINISHING = 1700, 3200    # of a finished network, which knows the answers: what is left to learn are the tools
 ACCELERATED = 8           # times as many on an accelerator
 POOL = 256                # examples that are sorted by length before they are cut into batches
 QUICK_TOKENS = (3, 14)    # of an answer
@@ -37,7 +37,7 @@ LOOK_WEIGHT = 0.5         # and a head of each of these shall look from there to
 LOOK_ON = 0.3             # of the later tokens of a value
 LOOK_AWAY = 0.02          # of the written tokens learn that it shall look to the beginning elsewhere, which says nothing
 AVERAGED = 0.5            # of a finish: small steps tremble around what they learn, their mean does not
-MATRIX_RATE, OTHER_RATE, FINISH_RATE = 0.01, 1.5e-3, 0.15   # the last is a share of the others
+MATRIX_RATE, OTHER_RATE, FINISH_RATE = 0.01, 1.5e-3, 0.12   # the last is a share of the others
 DROP_OUT = 0.05           # of what each part of a layer adds
 WARM_UP, COOL_DOWN = 0.01, 0.9   # shares of all tokens: the rate rises, and falls to nothing
 SAVE_SECONDS = 120
