@@ -125,12 +125,13 @@ LOOKING = {3: 80.0, 5: 160.0}
 def wire_copying(network, begin, alike):
     """Induction heads (https://arxiv.org/abs/2209.11895), set by hand: where a token has come before, expect what followed it then.
 
-    Every token has a code of its own in CODE dimensions of its embedding, by chance and for good; of each pair in `alike` the first
-    has that of the second. In the first layer a head of each of GROUPS groups looks one place back and writes that token's code into
-    dimensions that no embedding uses. In the second a head looks for the place whose predecessor was the present token, or else at
-    `begin`, which has no code, and writes the code of what is there: a prediction. What layers add soon hides whose place it is, so the
-    last dimensions keep a part of that code to which nothing is ever added: there the last heads of later layers read what they look
-    at, and predict it. Where they look is learned: at first, at `begin`.
+    Every token has a code of its own in CODE dimensions of its embedding, by chance and for good. In the first layer a head of each of
+    GROUPS groups looks one place back and writes that token's code into dimensions that no embedding uses. In the second a head looks
+    for the place whose predecessor was the present token, or else at `begin`, which has no code, and writes the code of what is there:
+    a prediction. What layers add soon hides whose place it is, so the last dimensions keep a part of that code to which nothing is ever
+    added: there the last heads of later layers read what they look at, and predict it. Of each pair in `alike` both have the mean of
+    their parts there, and are predicted together: what is said behind a space may be written without one. Where these heads look is
+    learned: at first, at `begin`.
     Returns [(weight, where)]: what training must leave as it is."""
     shape, spread, constant = network.shape, 1.0, 10.0
     sharp, match, sink = 60.0, 5.0, 0.4
@@ -140,14 +141,15 @@ def wire_copying(network, begin, alike):
     copied = 0.02 * (unused.start - 2)   # more than what the present token says of itself
     embedding = network.embedding.weight
     embedding.normal_()
-    for one, other in alike:
-        embedding[one, code] = embedding[other, code]
     embedding[begin] = embedding[:, :2] = embedding[:, unused] = 0
     embedding[:, code] *= math.sqrt(CODE) / embedding[:, code].norm(dim=1, keepdim=True).clamp(min=1e-6)   # all alike long
     embedding *= spread
     embedding[:, CONSTANT] = constant
     part = orthonormal(size, CODE)
     embedding[:, plain] = embedding[:, code] @ part.T
+    for pair in alike:
+        both = embedding[pair, plain]
+        embedding[pair, plain] = both.sum(0) / both.sum(0).norm() * both.norm(dim=1).mean()
     embedding[begin, FIRST] = first_one = spread * math.sqrt(unused.start - 2)
     after_norm = math.sqrt(shape.width / (constant**2 + first_one**2 + spread**2 * size))
     network.norm.weight.fill_(0.05)   # the embeddings are large beside what the layers add: else their codes would drown
