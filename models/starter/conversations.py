@@ -13,6 +13,7 @@ VALUE = re.compile(r'": "?([^",{}]+)')
 CAPITALS = re.compile(r"\bhearth\b")
 SYSTEM_PROMPTS = ["You are a helpful assistant.", "You are Hearth's guide.", "Be brief.", "You are a friendly assistant. Answer in English.",
                   "You help with Hearth.", "Answer the user's questions.", "You are an assistant for developers.", "", "Use the tools."]
+FIRST_SHARE = 0.06   # of the turns ask what newcomers ask first
 SMALL_WORDS = {"the", "a", "an", "do", "is", "to", "of", "my", "i", "for", "in"}
 SHORTER = [("what is", "what's"), ("how do i", "how can i"), ("how do i", "how to"), ("how can i", "how do i"), ("can i", "is it possible to"),
            ("does not", "doesn't"), ("do not", "don't"), ("cannot", "can't"), ("i am", "i'm"), ("which", "what"), ("i want to", "i'd like to"),
@@ -31,6 +32,7 @@ class Conversations:
         for fact in self.facts:
             if fact.family and fact.follow:
                 self.families[fact.family].append(fact)
+        self.first = [([grammar.parse(asked)], fact) for asked, fact in corpus.first_questions(self.facts)]
         self.small_talk = [fact for fact in self.facts if fact.source == "self.yaml"]
         self.foreign_words = sorted({word.lower() for filler in self.unknown.fillers for word in str(filler).split()})
         said = " ".join([*(fact.answer for fact in self.facts), *map(str, self.unknown.fillers), *self.tools["values"]["topic"]])
@@ -133,8 +135,12 @@ class Conversations:
         if what < 0.44:
             asked = self.near_miss() if what < 0.07 else self.strange(self.question(self.unknown.ask if what < 0.28 else self.unknown.mixed))
             return [user(asked), assistant(self.unknown.answer)]
-        fact = random.choice(self.small_talk if what < 0.48 else self.facts)
-        return [user(self.question(fact.ask, fact.source != "self.yaml")), assistant(fact.answer)]
+        if what < 0.44 + FIRST_SHARE:
+            ask, fact = random.choice(self.first)
+        else:
+            fact = random.choice(self.small_talk if what < 0.48 + FIRST_SHARE else self.facts)
+            ask = fact.ask
+        return [user(self.question(ask, fact.source != "self.yaml")), assistant(fact.answer)]
 
     def strange(self, text):
         """Words that nobody knows, or that belong elsewhere: what is asked about stays unknown."""

@@ -74,6 +74,12 @@ def read_facts():
     return facts
 
 
+def first_questions(facts, kinds=("shown", "more")):
+    """[(what a newcomer asks first, its fact)]"""
+    by_id, read = {fact.id: fact for fact in facts}, read_yaml("first_questions.yaml")
+    return [(question, by_id[fact]) for kind in kinds for question, fact in read[kind].items()]
+
+
 def watched(facts):
     """[(question, answer)]: the held-out questions that training looks at as it goes on. What was chosen by them is judged by the others."""
     return random.Random(7).sample([(question, fact.answer) for fact in facts for question in fact.held_out], 120)

@@ -84,6 +84,10 @@ class CorpusTest(unittest.TestCase):
         self.assertEqual((held | trained) & {sentence for fact in corpus.read_facts() for sentence in corpus.phrasings(fact.ask)}, set())
         self.assertGreaterEqual(len(held), 90)
 
+    def test_first_questions_are_among_their_facts(self):
+        for question, fact in corpus.first_questions(corpus.read_facts()):
+            self.assertIn(corpus.plain(question), corpus.phrasings(fact.ask))
+
     def test_planned_operations_say_so(self):
         statuses = corpus.operation_statuses()
         self.assertGreater(sum(status == "planned" for status in statuses.values()), 0)
