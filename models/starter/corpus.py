@@ -74,10 +74,10 @@ def read_facts():
     return facts
 
 
-def first_questions(facts, kinds=("shown", "more")):
+def first_questions(facts):
     """[(what a newcomer asks first, its fact)]"""
-    by_id, read = {fact.id: fact for fact in facts}, read_yaml("first_questions.yaml")
-    return [(question, by_id[fact]) for kind in kinds for question, fact in read[kind].items()]
+    by_id = {fact.id: fact for fact in facts}
+    return [(question, by_id[fact]) for question, fact in read_yaml("first_questions.yaml").items()]
 
 
 def watched(facts):

@@ -5,6 +5,7 @@ import json
 import pathlib
 import random
 import re
+import struct
 import sys
 import unittest
 
@@ -217,6 +218,8 @@ class ModelTest(unittest.TestCase):
         self.assertIn(digest, (HERE / "report.md").read_text(encoding="utf-8"))
         self.assertLessEqual(self.MODEL.stat().st_size, self.MOST_BYTES)
         self.assertIn(chat.CHAT_TEMPLATE.encode(), self.MODEL.read_bytes())
+        at = self.MODEL.read_bytes().index(key := b"llama.context_length") + len(key)
+        self.assertGreaterEqual(struct.unpack_from("<II", self.MODEL.read_bytes(), at)[1], 2048)   # behind its type
 
     def test_the_card_says_what_the_report_says(self):
         rows = [line for line in (HERE / "report.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "what" not in line]
