@@ -40,6 +40,46 @@ Task<std::string> ask(HttpClient& client, ClientRequest request, std::size_t lim
   }
 }
 
+TEST(Origin, ReadsTheThreeForms) {
+  std::string path;
+  EXPECT_EQ(Origin::parse("http://a.example/v1?b#c", &path), (Origin{"http", "a.example", 80}));
+  EXPECT_EQ(path, "/v1?b#c");
+  EXPECT_EQ(Origin::parse("https://127.0.0.1"), (Origin{"https", "127.0.0.1", 443}));
+  EXPECT_EQ(Origin::parse("https://[::1]:8443/"), (Origin{"https", "::1", 8443}));
+  EXPECT_EQ(Origin::parse("unix:/run/a.sock", &path), (Origin{"unix", "/run/a.sock", 0}));
+  EXPECT_EQ(path, "");
+}
+
+TEST(Origin, RefusesWhatNobodyConnectsTo) {
+  for (const std::string_view url : {"",
+                                     "ftp://a",
+                                     "a.example",
+                                     "http://",
+                                     "http://:80",
+                                     "http://user@a",
+                                     "http://a b",
+                                     "http://a%20b",
+                                     "http://a:",
+                                     "http://a:0",
+                                     "http://a:65536",
+                                     "http://a:8x",
+                                     "http://a:-1",
+                                     "http://a\r\nb",
+                                     "http://[",
+                                     "http://[]",
+                                     "http://[::1",
+                                     "http://[::1]x",
+                                     "http://[[(2]",
+                                     "http://[a]",
+                                     "http://[v1.a]",
+                                     "http://a]b",
+                                     "unix:",
+                                     "unix:a.sock",
+                                     "unix:/"}) {
+    EXPECT_EQ(Origin::parse(url), std::nullopt) << url;
+  }
+}
+
 TEST(HttpClient, AsksAndReusesItsConnection) {
   TestServer::run(echo, [](TestServer& test) -> Task<void> {
     HttpClient client(test.origin(), {});

@@ -1,4 +1,4 @@
-#include <charconv>
+#include <boost/url/authority_view.hpp>
 
 #include "net/http_client.hpp"
 
@@ -30,30 +30,16 @@ std::optional<Origin> Origin::parse(std::string_view url, std::string* path) {
     return std::nullopt;
   }
   const auto end = url.find_first_of("/?#");
-  auto authority = url.substr(0, end);
+  const auto authority = url.substr(0, end);
   keep_path(end == std::string_view::npos ? std::string_view() : url.substr(end));
-  if (authority.find('@') != std::string_view::npos) return std::nullopt;
-  std::string_view port;
-  bool has_port = false;
-  if (authority.starts_with('[')) {
-    const auto close = authority.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
-    origin.host = authority.substr(1, close - 1);
-    const auto rest = authority.substr(close + 1);
-    has_port = rest.starts_with(':');
-    if (!rest.empty() && !has_port) return std::nullopt;
-    if (has_port) port = rest.substr(1);
-  } else {
-    const auto colon = authority.find(':');
-    has_port = colon != std::string_view::npos;
-    origin.host = authority.substr(0, colon);
-    if (has_port) port = authority.substr(colon + 1);
-  }
-  if (origin.host.empty() || origin.host.find_first_of(" \t\r\n") != std::string::npos) return std::nullopt;
-  if (has_port) {
-    const auto [stop, wrong] = std::from_chars(port.data(), port.data() + port.size(), origin.port);
-    if (wrong != std::errc() || stop != port.data() + port.size() || origin.port == 0) return std::nullopt;
-  }
+  const auto parsed = boost::urls::parse_authority(authority);
+  if (!parsed || parsed->has_userinfo() || parsed->encoded_host().empty()) return std::nullopt;
+  // No resolver knows escaped names, and nobody connects to addresses of a future IP.
+  if (parsed->encoded_host().contains('%') || parsed->host_type() == boost::urls::host_type::ipvfuture)
+    return std::nullopt;
+  origin.host = parsed->host_address();
+  if (parsed->has_port()) origin.port = parsed->port_number();
+  if (origin.port == 0) return std::nullopt;
   return origin;
 }
 
