@@ -21,7 +21,7 @@ from matplotlib import pyplot  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = f"{export.NAME}.gguf"
-FINISH_SHARE = 0.02   # of the tokens or minutes before
+FINISH_SHARE = 0.25   # of the tokens or minutes before
 
 
 def plot(log, out):
