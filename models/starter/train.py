@@ -331,9 +331,8 @@ class Training:
     def load(self, folder):
         kept = torch.load(folder / "weights.pt", map_location=DEVICE)
         self.network.load_state_dict(kept["weights"])
-        if "topic" in kept:
-            self.topic.load_state_dict(kept["topic"])
-        for (optimizer, _), state in zip(self.optimizers, kept.get("optimizers", ())):
+        self.topic.load_state_dict(kept["topic"])
+        for (optimizer, _), state in zip(self.optimizers, kept["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.held = [(weight, where, weight[where].detach().clone()) for weight, where, _ in self.held]
         self.seen, self.step = kept["seen"], kept["step"]
