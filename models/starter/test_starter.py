@@ -210,6 +210,7 @@ class ConversationsTest(unittest.TestCase):
 class ModelTest(unittest.TestCase):
     MODEL = HERE / "hearth-starter.gguf"
     MOST_BYTES = 16 * 2**20
+    BYTES_OF_WEIGHT = 34 / 32   # Q8_0: 32 bytes and their scale
 
     def test_the_file_is_the_one_that_was_evaluated(self):
         digest = hashlib.sha256(self.MODEL.read_bytes()).hexdigest()
@@ -217,6 +218,7 @@ class ModelTest(unittest.TestCase):
         self.assertIn(digest, (HERE / "MODEL_CARD.md").read_text(encoding="utf-8"))
         self.assertIn(digest, (HERE / "report.md").read_text(encoding="utf-8"))
         self.assertLessEqual(self.MODEL.stat().st_size, self.MOST_BYTES)
+        self.assertTrue(5e6 < self.MODEL.stat().st_size / self.BYTES_OF_WEIGHT < 15e6)
         self.assertIn(chat.CHAT_TEMPLATE.encode(), self.MODEL.read_bytes())
         at = self.MODEL.read_bytes().index(key := b"llama.context_length") + len(key)
         self.assertGreaterEqual(struct.unpack_from("<II", self.MODEL.read_bytes(), at)[1], 2048)   # behind its type

@@ -18,7 +18,7 @@ from conversations import user  # noqa: E402
 
 MODEL = "hearth-starter"
 ASKED = 40
-LEAST_RIGHT, LEAST_FILLED = 0.75, 0.6   # of so few; models/starter/report.md has the figures for all of them
+LEAST_RIGHT, LEAST_FILLED = 0.85, 0.8   # of so few; models/starter/report.md has the figures for all of them
 
 
 class StarterTest(unittest.TestCase):
