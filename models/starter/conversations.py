@@ -13,7 +13,7 @@ VALUE = re.compile(r'": "?([^",{}]+)')
 CAPITALS = re.compile(r"\bhearth\b")
 SYSTEM_PROMPTS = ["You are a helpful assistant.", "You are Hearth's guide.", "Be brief.", "You are a friendly assistant. Answer in English.",
                   "You help with Hearth.", "Answer the user's questions.", "You are an assistant for developers.", "", "Use the tools."]
-FIRST_SHARE = 0.06   # of the turns ask what newcomers ask first
+FIRST_SHARE = 0.08   # of the turns ask what newcomers ask first
 SMALL_WORDS = {"the", "a", "an", "do", "is", "to", "of", "my", "i", "for", "in"}
 SHORTER = [("what is", "what's"), ("how do i", "how can i"), ("how do i", "how to"), ("how can i", "how do i"), ("can i", "is it possible to"),
            ("does not", "doesn't"), ("do not", "don't"), ("cannot", "can't"), ("i am", "i'm"), ("which", "what"), ("i want to", "i'd like to"),

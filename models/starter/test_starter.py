@@ -218,7 +218,10 @@ class ModelTest(unittest.TestCase):
         self.assertIn(digest, (HERE / "MODEL_CARD.md").read_text(encoding="utf-8"))
         self.assertIn(digest, (HERE / "report.md").read_text(encoding="utf-8"))
         self.assertLessEqual(self.MODEL.stat().st_size, self.MOST_BYTES)
-        self.assertTrue(5e6 < self.MODEL.stat().st_size / self.BYTES_OF_WEIGHT < 15e6)
+        millions = round(self.MODEL.stat().st_size / self.BYTES_OF_WEIGHT / 1e6)
+        self.assertTrue(5 <= millions <= 15, millions)
+        itself = next(fact for fact in corpus.read_facts() if fact.id == "self_what_are_you")
+        self.assertIn(f"{millions} million parameters", itself.answer)
         self.assertIn(chat.CHAT_TEMPLATE.encode(), self.MODEL.read_bytes())
         at = self.MODEL.read_bytes().index(key := b"llama.context_length") + len(key)
         self.assertGreaterEqual(struct.unpack_from("<II", self.MODEL.read_bytes(), at)[1], 2048)   # behind its type
