@@ -10,16 +10,16 @@
 #include "app/config_load.hpp"
 #include "app/quantities.hpp"
 #include "db/postgres.hpp"
+#include "net/http_client.hpp"
 #include "net/mail.hpp"
 #include "net/redis_client.hpp"
 
 namespace hearth::app {
 namespace {
 
+// What the client connects to, and a path that can stand in a request.
 bool is_base_url(std::string_view text) {
-  if (text.starts_with("unix:/")) return true;
-  const auto url = boost::urls::parse_uri(text);
-  return url && (url->scheme() == "http" || url->scheme() == "https") && !url->host().empty();
+  return net::Origin::parse(text) && (text.starts_with("unix:") || boost::urls::parse_uri(text));
 }
 
 bool is_origin(std::string_view text) {

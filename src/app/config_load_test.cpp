@@ -369,6 +369,9 @@ TEST_F(ConfigTest, WhatModelsNeed) {
   EXPECT_EQ(file_failure("[models.a]\nbase_urls = [\"gpu-1:8000\"]\n"),
             "DIR/hearth.toml:2: models.\"a\".base_urls: expected URLs such as \"http://host:8000/v1\", not "
             "\"gpu-1:8000\"");
+  EXPECT_EQ(file_failure("[models.a]\nbase_urls = [\"http://user@gpu-1:8000\"]\n"),
+            "DIR/hearth.toml:2: models.\"a\".base_urls: expected URLs such as \"http://host:8000/v1\", not "
+            "\"http://user@gpu-1:8000\"");
   EXPECT_THAT(file_failure("[models.a]\nbase_urls = [\"http://h/v1\"]\ncontext = 5\n"),
               HasSubstr("are for models with a file"));
   EXPECT_THAT(file_failure("[models.a]\nfile = \"x\"\napi_key = \"k\"\n"),
