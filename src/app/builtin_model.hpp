@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "engine/model.hpp"
+#include "engine/catalogue/model.hpp"
 
 namespace hearth::app {
 

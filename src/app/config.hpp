@@ -17,8 +17,8 @@
 #include "base/log.hpp"
 #include "contract/prices.hpp"
 #include "domain/limits/settings.hpp"
+#include "engine/catalogue/model.hpp"
 #include "engine/engines.hpp"
-#include "engine/model.hpp"
 #include "net/http_server.hpp"
 
 namespace hearth::app {

@@ -10,7 +10,7 @@
 #include "app/config.hpp"
 #include "async/runtime.hpp"
 #include "db/database.hpp"
-#include "engine/model.hpp"
+#include "engine/catalogue/model.hpp"
 #include "store/models.hpp"
 
 namespace hearth::app {

@@ -13,7 +13,7 @@
 #include "app/settings.hpp"
 #include "app/table.hpp"
 #include "base/text.hpp"
-#include "engine/gguf_info.hpp"
+#include "engine/catalogue/gguf_info.hpp"
 
 namespace hearth::app {
 namespace {

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "async/runtime.hpp"
-#include "engine/gguf_info.hpp"
-#include "engine/model_pull.hpp"
+#include "engine/catalogue/gguf_info.hpp"
+#include "engine/catalogue/model_pull.hpp"
 
 namespace hearth::app {
 namespace {

@@ -2,7 +2,7 @@
 // what a given model cannot do. Pure; throws ApiError that names the parameter.
 #pragma once
 
-#include "engine/model.hpp"
+#include "engine/catalogue/model.hpp"
 #include "json/json.hpp"
 
 namespace hearth::domain {

@@ -9,7 +9,7 @@
 #include "base/clock.hpp"
 #include "base/id.hpp"
 #include "domain/model_directory.hpp"
-#include "engine/catalogue.hpp"
+#include "engine/catalogue/catalogue.hpp"
 #include "engine/engines.hpp"
 #include "json/json.hpp"
 

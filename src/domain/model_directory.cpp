@@ -8,7 +8,7 @@
 #include "base/api_error.hpp"
 #include "base/log.hpp"
 #include "domain/model_spec.hpp"
-#include "engine/gguf_info.hpp"
+#include "engine/catalogue/gguf_info.hpp"
 
 namespace hearth::domain {
 namespace {

@@ -13,7 +13,7 @@
 #include "async/semaphore.hpp"
 #include "base/clock.hpp"
 #include "db/database.hpp"
-#include "engine/catalogue.hpp"
+#include "engine/catalogue/catalogue.hpp"
 #include "engine/engines.hpp"
 #include "store/models.hpp"
 

@@ -1,7 +1,7 @@
 // A registered model between the catalogue and the store: the JSON of its definition.
 #pragma once
 
-#include "engine/model.hpp"
+#include "engine/catalogue/model.hpp"
 #include "json/json.hpp"
 #include "store/models.hpp"
 

@@ -16,10 +16,10 @@
 #include "async/deadline.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
+#include "engine/catalogue/gguf_info.hpp"
 #include "engine/engine_table.hpp"
-#include "engine/gguf_info.hpp"
-#include "engine/llama_backend.hpp"
-#include "engine/llama_launch.hpp"
+#include "engine/llama/backend.hpp"
+#include "engine/llama/launch.hpp"
 #include "net/http_client.hpp"
 
 namespace hearth::engine {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "engine/change.hpp"
-#include "engine/child_process.hpp"
 #include "engine/engines.hpp"
+#include "engine/process/child_process.hpp"
 
 namespace hearth::engine {
 

@@ -12,7 +12,7 @@
 #include "base/api_error.hpp"
 #include "base/log.hpp"
 #include "engine/engine_table.hpp"
-#include "engine/upstream_backend.hpp"
+#include "engine/upstream/backend.hpp"
 
 namespace hearth::engine {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "async/blocking_pool.hpp"
 #include "engine/backend.hpp"
-#include "engine/model.hpp"
+#include "engine/catalogue/model.hpp"
 
 namespace hearth::engine {
 

@@ -16,8 +16,8 @@
 #include <boost/asio/post.hpp>
 
 #include "base/api_error.hpp"
+#include "engine/catalogue/gguf_info.hpp"
 #include "engine/engines.hpp"
-#include "engine/gguf_info.hpp"
 #include "engine/scripted_server.hpp"
 
 namespace hearth::engine {
