@@ -10,7 +10,7 @@
 
 namespace hearth::store {
 
-// All of them, in order. A released one never changes: add the next.
+// All of them, in order: the files of store/migrations/. A released one never changes: add the next.
 std::span<const db::Migration> migrations();
 
 // Migrates what `driver` points at and connects to it. Blocking; throws db::Error with a message for the
