@@ -37,6 +37,7 @@ using KeyId = Id<struct KeyTag>;
 using CompletionId = Id<struct CompletionTag>;
 using ModelId = Id<struct ModelTag>;
 using RequestId = Id<struct RequestTag>;
+using BlobId = Id<struct BlobTag>;
 
 // Thread: any.
 class IdSource {

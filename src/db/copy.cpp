@@ -44,6 +44,7 @@ Param to_param(const Value& value) {
     Param operator()(std::int64_t number) const { return number; }
     Param operator()(double number) const { return number; }
     Param operator()(const std::string& text) const { return text; }
+    Param operator()(const Bytes& bytes) const { return bytes; }
   };
   return std::visit(Convert{}, value);
 }
@@ -52,7 +53,9 @@ std::size_t bytes_of(const Cells& row) {
   std::size_t bytes = 0;
   for (const Value& value : row) {
     const auto* text = std::get_if<std::string>(&value);
-    bytes += text == nullptr ? sizeof(Value) : text->size();
+    const auto* blob = std::get_if<Bytes>(&value);
+    bytes +=
+        sizeof(Value) + (text != nullptr ? text->size() : 0) + (blob != nullptr ? blob->content.size() : 0);
   }
   return bytes;
 }
@@ -188,6 +191,7 @@ class RowDigest {
         put("d", fmt::format("{:x}", std::bit_cast<std::uint64_t>(number)));
       }
       void operator()(const std::string& content) const { put("t", content); }
+      void operator()(const Bytes& bytes) const { put("b", bytes.content); }
     };
     text::Sha256 digest;
     for (const Value& value : row)

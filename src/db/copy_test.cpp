@@ -12,8 +12,8 @@ namespace hearth::db {
 namespace {
 
 constexpr std::string_view schema =
-    "CREATE TABLE kinds (a TEXT NOT NULL, b BIGINT NOT NULL, d DOUBLE PRECISION, i INTEGER, s TEXT, PRIMARY "
-    "KEY (b, a));"
+    "CREATE TABLE kinds (a TEXT NOT NULL, b BIGINT NOT NULL, d DOUBLE PRECISION, i INTEGER, s TEXT, "
+    "y BLOB, PRIMARY KEY (b, a));"
     "CREATE TABLE zz_parents (id TEXT NOT NULL PRIMARY KEY);"
     "CREATE TABLE children (id TEXT NOT NULL PRIMARY KEY, parent TEXT NOT NULL REFERENCES zz_parents (id));"
     "CREATE TABLE left_out (id TEXT NOT NULL PRIMARY KEY);";
@@ -28,9 +28,11 @@ class Copy : public testing::TestWithParam<std::tuple<Engine, Engine>> {
     source_->begin();
     for (int i = 0; i < 3000; ++i) {
       source_->execute(
-          "INSERT INTO kinds (a, b, d, i, s) VALUES ($1, $2, $3, $4, $5)",
+          "INSERT INTO kinds (a, b, d, i, s, y) VALUES ($1, $2, $3, $4, $5, $6)",
           {fmt::format("{}", i % 7), i / 7, i % 3 == 0 ? std::optional<double>() : i / 7.0,
-           i % 5 == 0 ? std::nullopt : std::optional(i), i % 11 == 0 ? std::string(300, 'x') : ""});
+           i % 5 == 0 ? std::nullopt : std::optional(i), i % 11 == 0 ? std::string(300, 'x') : "",
+           i % 13 == 0 ? std::nullopt
+                       : std::optional(Bytes{std::string(i % 4, static_cast<char>(i % 256))})});
     }
     const std::vector<std::string> texts{"", std::string("\0\x01", 2), "\xff", "\xc3\xa9", "Z", "a", "_"};
     for (const std::string& text : texts) {
@@ -40,6 +42,8 @@ class Copy : public testing::TestWithParam<std::tuple<Engine, Engine>> {
     }
     source_->execute("INSERT INTO kinds (a, b, d) VALUES ('', $1, $2)",
                      {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<double>::denorm_min()});
+    source_->execute("INSERT INTO kinds (a, b, y) VALUES ('large', 0, $1)",
+                     {Bytes{std::string(std::size_t{1} << 20, '\xff')}});
     source_->commit();
     source_->begin();
     target_->begin();
@@ -67,7 +71,7 @@ TEST_P(Copy, EveryRowArrives) {
   const auto rows_of = [&](std::string_view name) {
     return std::ranges::find(copied, name, &CopiedTable::name)->rows;
   };
-  EXPECT_EQ(rows_of("kinds"), 3001);
+  EXPECT_EQ(rows_of("kinds"), 3002);
   EXPECT_EQ(rows_of("zz_parents"), 7);
   EXPECT_EQ(rows_of("children"), 7);
   EXPECT_TRUE(target_->query("SELECT id FROM left_out").empty());
@@ -78,11 +82,13 @@ TEST_P(Copy, ADifferenceIsNoticed) {
   copy_rows(*source_, *target_, {});
   const auto tables = target_->list_tables();
   const Table& kinds = *std::ranges::find(tables, "kinds", &Table::name);
-  EXPECT_EQ(verify_table(*source_, *target_, kinds).rows, 3001);
+  EXPECT_EQ(verify_table(*source_, *target_, kinds).rows, 3002);
   for (const char* damage :
        {"DELETE FROM kinds WHERE b = 100 AND a = '3'", "UPDATE kinds SET i = i + 1 WHERE b = 100 AND a = '2'",
         "UPDATE kinds SET s = NULL WHERE b = 100 AND a = '2'",
         "UPDATE kinds SET d = d + 1e-9 WHERE b = 100 AND a = '4'",
+        "UPDATE kinds SET y = NULL WHERE b = 100 AND a = '1'",
+        "UPDATE kinds SET y = (SELECT y FROM kinds WHERE b = 100 AND a = '3') WHERE b = 100 AND a = '1'",
         "INSERT INTO kinds (a, b) VALUES ('', 1000000)",
         "UPDATE kinds SET b = 1000000 WHERE b = 100 AND a = '2'"}) {
     target_->set_savepoint();
@@ -90,7 +96,7 @@ TEST_P(Copy, ADifferenceIsNoticed) {
     EXPECT_THROW(verify_table(*source_, *target_, kinds), Error) << damage;
     target_->rollback_to_savepoint();
   }
-  EXPECT_EQ(verify_table(*source_, *target_, kinds).rows, 3001);
+  EXPECT_EQ(verify_table(*source_, *target_, kinds).rows, 3002);
 }
 
 TEST_P(Copy, OtherColumnsAreRefused) {

@@ -210,6 +210,51 @@ TEST_P(DriverTest, EveryTextComesBackAsItWas) {
     EXPECT_EQ(rows[i].get<std::string>(0), texts[i]);
 }
 
+TEST_P(DriverTest, BytesComeBackAsTheyWere) {
+  const auto driver = open();
+  const auto session = driver->connect(Access::write);
+  session->execute_script(
+      "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, b BLOB);"
+      "CREATE TABLE keyed (b BLOB NOT NULL PRIMARY KEY, s TEXT NOT NULL DEFAULT 'BLOB');");
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte)
+    all.push_back(static_cast<char>(byte));
+  std::string large;
+  while (large.size() < (1U << 20))
+    large += all;
+  const std::vector<std::optional<Bytes>> values{Bytes{},       Bytes{std::string(1, '\0')},
+                                                 Bytes{all},    Bytes{large},
+                                                 std::nullopt,  Bytes{"\\x41"},
+                                                 Bytes{"\x01"}, Bytes{"plain"}};
+  session->begin();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    session->execute("INSERT INTO t (id, b) VALUES ($1, $2)", {i, values[i]});
+  session->execute("INSERT INTO t (id, b) VALUES ($1, $2)", {values.size(), BytesView{"a view"}});
+  session->commit();
+  const Rows rows = session->query("SELECT b FROM t ORDER BY id");
+  for (std::size_t i = 0; i < values.size(); ++i)
+    EXPECT_TRUE(rows[i].get<std::optional<Bytes>>(0) == values[i]) << i;
+  EXPECT_EQ(rows[values.size()].get<BytesView>(0).content, "a view");
+  EXPECT_EQ(session->query("SELECT id FROM t WHERE b IS NULL").size(), 1u);
+  EXPECT_EQ(session->query("SELECT id FROM t WHERE b = $1", {Bytes{}})[0].get<int>(0), 0);
+  EXPECT_EQ(session->query("SELECT id FROM t WHERE b = $1", {Bytes{all}})[0].get<int>(0), 2);
+  // Neither is taken for the other.
+  EXPECT_EQ(kind_thrown_by([&] { rows[7].get<std::string>(0); }), ErrorKind::statement);
+  EXPECT_EQ(kind_thrown_by([&] { rows[4].get<Bytes>(0); }), ErrorKind::statement);
+  EXPECT_EQ(kind_thrown_by([&] { session->query("SELECT 'x'")[0].get<Bytes>(0); }), ErrorKind::statement);
+
+  for (const std::string_view key : {"b", "\xff", "", "a\x80", "a", "\x7f"})
+    session->execute("INSERT INTO keyed (b) VALUES ($1)", {BytesView{key}});
+  EXPECT_EQ(kind_thrown_by([&] { session->execute("INSERT INTO keyed (b) VALUES ($1)", {BytesView{"a"}}); }),
+            ErrorKind::constraint);
+  std::vector<std::string> found;
+  for (const Row row : session->query("SELECT b, s FROM keyed ORDER BY b")) {
+    found.push_back(row.get<Bytes>(0).content);
+    EXPECT_EQ(row.get<std::string>(1), "BLOB");
+  }
+  EXPECT_EQ(found, (std::vector<std::string>{"", "a", "a\x80", "b", "\x7f", "\xff"}));
+}
+
 TEST_P(DriverTest, IntegersBeyondAColumnsRangeAreNotFound) {
   const auto driver = open();
   const auto session = driver->connect(Access::write);

@@ -52,6 +52,9 @@ class Arguments {
       const std::string& escaped = texts_.emplace_back(escape_text(*text));
       return push(escaped.data(), escaped.size(), 1);
     }
+    if (const auto* bytes = std::get_if<BytesView>(&content)) {
+      return push(bytes->content.empty() ? "" : bytes->content.data(), bytes->content.size(), 1);
+    }
     const auto* integer = std::get_if<std::int64_t>(&content);
     const std::string& written = texts_.emplace_back(
         integer != nullptr ? fmt::format("{}", *integer) : fmt::format("{}", std::get<double>(content)));
@@ -118,7 +121,7 @@ PostgresSession::PostgresSession(std::shared_ptr<PostgresShared> shared, Access 
 // idle_in_transaction: the writers' lock of a server that stands still does not stop the others for long.
 std::string PostgresSession::set_up() const {
   return fmt::format(
-      "SET default_transaction_read_only = {}; SET lock_timeout = {}; SET "
+      "SET bytea_output = 'hex'; SET default_transaction_read_only = {}; SET lock_timeout = {}; SET "
       "idle_in_transaction_session_timeout = {}",
       access_ == Access::read ? "on" : "off", shared_->options().lock_timeout.count(),
       shared_->options().answer_timeout.count());
@@ -231,7 +234,7 @@ void PostgresSession::execute_script(std::string_view sql) {
   if (state_ == State::none) ensure_connected();
   try {
     if (!controls_.empty()) run_controls();
-    connection_->run_script(with_binary_order(sql), SteadyClock::time_point::max());
+    connection_->run_script(to_own_types(sql), SteadyClock::time_point::max());
     changed_ = true;
   } catch (...) {
     failed_ = true;

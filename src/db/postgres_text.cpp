@@ -12,6 +12,7 @@ namespace hearth::db {
 namespace {
 
 constexpr TypeId type_bool = 16;
+constexpr TypeId type_bytea = 17;
 constexpr TypeId type_int8 = 20;
 constexpr TypeId type_int2 = 21;
 constexpr TypeId type_int4 = 23;
@@ -42,6 +43,13 @@ Number parse_number(std::string_view text) {
   return number;
 }
 
+// Of a hexadecimal digit; -1 for anything else.
+int digit_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
 // SUM of BIGINT is NUMERIC.
 Value parse_numeric(std::string_view text) {
   const std::size_t point = text.find('.');
@@ -50,6 +58,29 @@ Value parse_numeric(std::string_view text) {
       (point == std::string_view::npos || text.find_first_not_of('0', point + 1) == std::string_view::npos);
   if (integral) return parse_number<std::int64_t>(text.substr(0, point));
   return parse_number<double>(text);
+}
+
+// "\x" and two hexadecimal digits a byte: sessions ask for this form.
+Value parse_bytes(std::string_view text) {
+  Bytes bytes;
+  if (!text.starts_with("\\x") || text.size() % 2 != 0) {
+    throw Error(ErrorKind::statement, "PostgreSQL: bytes came in another form than hexadecimal");
+  }
+  text.remove_prefix(2);
+  bytes.content.resize_and_overwrite(text.size() / 2, [&](char* out, std::size_t size) {
+    bool good = true;
+    for (std::size_t i = 0; i < size; ++i) {
+      const int high = digit_value(text[2 * i]);
+      const int low = digit_value(text[2 * i + 1]);
+      good = good && high >= 0 && low >= 0;
+      out[i] = static_cast<char>(high * 16 + low);
+    }
+    return good ? size : 0;
+  });
+  if (bytes.content.size() != text.size() / 2) {
+    throw Error(ErrorKind::statement, "PostgreSQL: bytes hold something else than hexadecimal digits");
+  }
+  return bytes;
 }
 
 bool is_word(char c) {
@@ -132,6 +163,7 @@ TypeId type_of(const Param& param) {
     TypeId operator()(std::int64_t) const { return type_int8; }
     TypeId operator()(double) const { return type_float8; }
     TypeId operator()(std::string_view) const { return type_text; }
+    TypeId operator()(BytesView) const { return type_bytea; }
   };
   return std::visit(Type{}, param.content());
 }
@@ -149,14 +181,15 @@ Value parse_column(TypeId type, std::string_view text) {
       return parse_number<double>(text);
     case type_numeric:
       return parse_numeric(text);
+    case type_bytea:
+      return parse_bytes(text);
     default:
       if (text.find(escape) != std::string_view::npos) return unescape_text(text);
       return std::string(text);
   }
 }
 
-std::string with_binary_order(std::string_view script) {
-  constexpr std::string_view word = "TEXT";
+std::string to_own_types(std::string_view script) {
   std::string out;
   std::size_t copied = 0;
   std::string_view before;  // the word before
@@ -166,9 +199,13 @@ std::string with_binary_order(std::string_view script) {
     while (end < script.size() && is_word(script[end]))
       ++end;
     const std::string_view current = script.substr(at, end - at);
-    if (text::equals_ignore_case(current, word) && !text::equals_ignore_case(before, "AS")) {
+    if (text::equals_ignore_case(current, "TEXT") && !text::equals_ignore_case(before, "AS")) {
       out += script.substr(copied, end - copied);
       out += " COLLATE \"C\"";
+      copied = end;
+    } else if (text::equals_ignore_case(current, "BLOB")) {
+      out += script.substr(copied, at - copied);
+      out += "BYTEA";
       copied = end;
     }
     before = current;

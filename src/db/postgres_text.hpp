@@ -25,9 +25,10 @@ TypeId type_of(const Param& param);
 // A non-null column as libpq hands it out in text format. Throws Error(statement) for what cannot be a value.
 Value parse_column(TypeId type, std::string_view text);
 
-// A migration's script with every column of type TEXT in the collation "C": SQLite compares bytes, PostgreSQL
-// as the database's locale says, and lists must come in the same order from both.
-std::string with_binary_order(std::string_view script);
+// A migration's script in PostgreSQL's types. Every column of type TEXT gets the collation "C": SQLite
+// compares bytes, PostgreSQL as the database's locale says, and lists must come in the same order from both.
+// BLOB, as SQLite calls bytes, becomes BYTEA.
+std::string to_own_types(std::string_view script);
 
 // The highest $n outside of quotes.
 std::size_t count_placeholders(std::string_view sql);

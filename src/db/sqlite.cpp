@@ -95,10 +95,15 @@ struct Bind {
     const char* data = text.empty() ? "" : text.data();
     return sqlite3_bind_text64(statement, index, data, text.size(), SQLITE_STATIC, SQLITE_UTF8);
   }
+  int operator()(BytesView bytes) const {
+    const char* data = bytes.content.empty() ? "" : bytes.content.data();
+    return sqlite3_bind_blob64(statement, index, data, bytes.content.size(), SQLITE_STATIC);
+  }
 };
 
 Value read_column(sqlite3_stmt* statement, int column) {
-  switch (sqlite3_column_type(statement, column)) {
+  const int type = sqlite3_column_type(statement, column);
+  switch (type) {
     case SQLITE_NULL:
       return std::monostate();
     case SQLITE_INTEGER:
@@ -108,7 +113,9 @@ Value read_column(sqlite3_stmt* statement, int column) {
     default: {
       const void* bytes = sqlite3_column_blob(statement, column);  // null when empty
       const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
-      return size == 0 ? std::string() : std::string(static_cast<const char*>(bytes), size);
+      std::string content = size == 0 ? std::string() : std::string(static_cast<const char*>(bytes), size);
+      if (type == SQLITE_BLOB) return Bytes{std::move(content)};
+      return content;
     }
   }
 }

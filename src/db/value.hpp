@@ -1,6 +1,6 @@
 // Values that go into statements (Param) and come out of them (Value, Row, Rows).
 //
-// The portable subset knows null, 64-bit integers, doubles and UTF-8 text; flags are integers 0 and 1.
+// The portable subset knows null, 64-bit integers, doubles, UTF-8 text and bytes; flags are integers 0 and 1.
 #pragma once
 
 #include <concepts>
@@ -19,12 +19,21 @@
 
 namespace hearth::db {
 
-using Value = std::variant<std::monostate, std::int64_t, double, std::string>;
+// What a column of type BLOB holds. A type of its own: text and bytes are never taken for each other.
+struct Bytes {
+  std::string content;
+  bool operator==(const Bytes&) const = default;
+};
+struct BytesView {
+  std::string_view content;
+};
+
+using Value = std::variant<std::monostate, std::int64_t, double, std::string, Bytes>;
 
 // A view of one argument: what it was made from must live until the statement has run.
 class Param {
  public:
-  using Content = std::variant<std::monostate, std::int64_t, double, std::string_view>;
+  using Content = std::variant<std::monostate, std::int64_t, double, std::string_view, BytesView>;
 
   Param(std::nullopt_t) {}
   template <std::integral Integer>
@@ -33,6 +42,8 @@ class Param {
   Param(std::string_view text) : content_(text) {}
   Param(const std::string& text) : content_(std::string_view(text)) {}
   Param(const char* text) : content_(std::string_view(text)) {}
+  Param(BytesView bytes) : content_(bytes) {}
+  Param(const Bytes& bytes) : content_(BytesView(bytes.content)) {}
   template <class Tag>
   Param(const Id<Tag>& id) : content_(std::string_view(id.str())) {}
   template <class T>
@@ -66,8 +77,9 @@ class Row {
 
   bool is_null(std::size_t column) const { return std::holds_alternative<std::monostate>(cell(column)); }
 
-  // T: an integer type, bool, double, std::string, std::string_view, an Id, or std::optional of these. Throws
-  // Error(statement) when the column holds another kind, or null and T is not optional.
+  // T: an integer type, bool, double, std::string, std::string_view, an Id, Bytes, BytesView, or
+  // std::optional of these. Throws Error(statement) when the column holds another kind, or null and T is not
+  // optional.
   template <class T>
   T get(std::size_t column) const {
     if constexpr (detail::is_optional<T>) {
@@ -79,6 +91,10 @@ class Row {
       return static_cast<T>(as<std::int64_t>(column));
     } else if constexpr (std::is_floating_point_v<T>) {
       return as<double>(column);
+    } else if constexpr (std::is_same_v<T, Bytes>) {
+      return as<Bytes>(column);
+    } else if constexpr (std::is_same_v<T, BytesView>) {
+      return BytesView(as<Bytes>(column).content);
     } else {
       return T(as<std::string>(column));
     }
