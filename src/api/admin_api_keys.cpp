@@ -1,9 +1,9 @@
 // The admin keys of the organization.
 #include "api/administration.hpp"
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 #include "store/roles.hpp"
@@ -36,28 +36,28 @@ json::value render_key(store::ListedKey key) {
 
 }  // namespace
 
-Task<contract::Reply> list_admin_api_keys(Services& services, contract::Call& call) {
+Task<contract::Reply> list_admin_api_keys(Services& services, Call& call) {
   auto page =
-      co_await services.administration.keys.list_admin(call.principal.organization, read_page(call.query));
+      co_await services.organization.keys.list_admin(call.principal.organization, read_page(call.query));
   co_return contract::Reply::of(render_page(std::move(page), render_key));
 }
 
-Task<contract::Reply> create_admin_api_key(Services& services, contract::Call& call) {
+Task<contract::Reply> create_admin_api_key(Services& services, Call& call) {
   const contract::Owner& owner = call.principal.owner;
-  store::CreatedAdminKey created = co_await services.administration.keys.create_admin(
+  store::CreatedAdminKey created = co_await services.organization.keys.create_admin(
       actor_of(call), {owner.kind, owner.id}, read_name(call.body_object()));
   json::value reply = render_key(std::move(created.key));
   reply.get_object()[field::value] = created.secret;
   co_return contract::Reply::of(std::move(reply));
 }
 
-Task<contract::Reply> get_admin_api_key(Services& services, contract::Call& call) {
-  co_return contract::Reply::of(render_key(co_await services.administration.keys.get_admin(
+Task<contract::Reply> get_admin_api_key(Services& services, Call& call) {
+  co_return contract::Reply::of(render_key(co_await services.organization.keys.get_admin(
       call.principal.organization, read_id<KeyId>(call, field::key_id))));
 }
 
-Task<contract::Reply> delete_admin_api_key(Services& services, contract::Call& call) {
-  co_await services.administration.keys.revoke_admin(actor_of(call), read_id<KeyId>(call, field::key_id));
+Task<contract::Reply> delete_admin_api_key(Services& services, Call& call) {
+  co_await services.organization.keys.revoke_admin(actor_of(call), read_id<KeyId>(call, field::key_id));
   co_return reply_deleted("organization.admin_api_key.deleted", call.path_string(field::key_id));
 }
 

@@ -1,9 +1,9 @@
 // The keys of a project.
 #include "api/administration.hpp"
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 
@@ -40,19 +40,19 @@ json::value render_key(store::ListedKey key) {
 
 }  // namespace
 
-Task<contract::Reply> list_project_api_keys(Services& services, contract::Call& call) {
-  auto page = co_await services.administration.keys.list(named_project(call), read_page(call.query));
+Task<contract::Reply> list_project_api_keys(Services& services, Call& call) {
+  auto page = co_await services.organization.keys.list(named_project(call), read_page(call.query));
   co_return contract::Reply::of(render_page(std::move(page), render_key));
 }
 
-Task<contract::Reply> retrieve_project_api_key(Services& services, contract::Call& call) {
+Task<contract::Reply> retrieve_project_api_key(Services& services, Call& call) {
   co_return contract::Reply::of(render_key(
-      co_await services.administration.keys.get(named_project(call), read_id<KeyId>(call, field::key_id))));
+      co_await services.organization.keys.get(named_project(call), read_id<KeyId>(call, field::key_id))));
 }
 
-Task<contract::Reply> delete_project_api_key(Services& services, contract::Call& call) {
-  co_await services.administration.keys.revoke(actor_of(call), named_project(call).project,
-                                               read_id<KeyId>(call, field::key_id));
+Task<contract::Reply> delete_project_api_key(Services& services, Call& call) {
+  co_await services.organization.keys.revoke(actor_of(call), named_project(call).project,
+                                             read_id<KeyId>(call, field::key_id));
   co_return reply_deleted("organization.project.api_key.deleted", call.path_string(field::key_id));
 }
 

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/services.hpp"
 #include "base/api_error.hpp"
 #include "base/log.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 #include "store/roles.hpp"
@@ -95,13 +95,13 @@ std::optional<std::string> read_text(const json::object& query, std::string_view
 
 }  // namespace
 
-Task<contract::Reply> list_audit_logs(Services& services, contract::Call& call) {
+Task<contract::Reply> list_audit_logs(Services& services, Call& call) {
   store::AuditLogRange range{
       .after = read_text(call.query, field::after),
       .before = read_text(call.query, field::before),
       .limit = static_cast<std::size_t>(*json::find_integer(call.query, field::limit))};
-  auto page = co_await services.audit_logs.list(call.principal.organization, read_filter(call.query),
-                                                std::move(range));
+  auto page = co_await services.organization.audit_logs.list(call.principal.organization,
+                                                             read_filter(call.query), std::move(range));
   co_return contract::Reply::of(render_page(std::move(page), render_event));
 }
 

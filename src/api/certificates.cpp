@@ -1,11 +1,11 @@
 // /organization/certificates and /organization/projects/{project_id}/certificates: whose clients are let in.
 #include "store/certificates.hpp"
 
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
 #include "base/api_error.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 
@@ -70,7 +70,7 @@ CertificateOwner project_of(const contract::Call& call) {
 }
 
 Task<contract::Reply> list(Services& services, const contract::Call& call, CertificateOwner owner) {
-  auto page = co_await services.certificates.list(owner, read_page(call.query));
+  auto page = co_await services.organization.certificates.list(owner, read_page(call.query));
   co_return contract::Reply::of(render_page(
       std::move(page), [&owner](const CertificateRecord& record) { return render_listed(record, owner); }));
 }
@@ -93,69 +93,74 @@ std::vector<CertificateId> chosen(contract::Call& call) {
   return ids;
 }
 
-Task<contract::Reply> activate(Services& services, contract::Call& call, CertificateOwner owner,
+Task<contract::Reply> activate(Services& services, Call& call, CertificateOwner owner,
                                std::string_view object) {
-  const auto records = co_await services.certificates.activate(actor_of(call), owner, chosen(call));
+  const auto records =
+      co_await services.organization.certificates.activate(actor_of(call), owner, chosen(call));
   co_return switched(records, owner, object);
 }
 
-Task<contract::Reply> deactivate(Services& services, contract::Call& call, CertificateOwner owner,
+Task<contract::Reply> deactivate(Services& services, Call& call, CertificateOwner owner,
                                  std::string_view object) {
-  const auto records = co_await services.certificates.deactivate(actor_of(call), owner, chosen(call));
+  const auto records =
+      co_await services.organization.certificates.deactivate(actor_of(call), owner, chosen(call));
   co_return switched(records, owner, object);
 }
 
 }  // namespace
 
-Task<contract::Reply> list_organization_certificates(Services& services, contract::Call& call) {
+Task<contract::Reply> list_organization_certificates(Services& services, Call& call) {
   return list(services, call, organization_of(call));
 }
 
-Task<contract::Reply> upload_certificate(Services& services, contract::Call& call) {
+Task<contract::Reply> upload_certificate(Services& services, Call& call) {
   const json::object& body = call.body_object();
   const std::string_view param = name_of_text(body);
   auto text = store::read_certificate(*json::find_string(body, param), services.clock.unix_now(), param);
   std::string name(json::find_string(body, field::name).value_or(""));
-  const auto made = co_await services.certificates.add(actor_of(call), std::move(name), std::move(text));
+  const auto made =
+      co_await services.organization.certificates.add(actor_of(call), std::move(name), std::move(text));
   co_return contract::Reply::of(render_single(made));
 }
 
-Task<contract::Reply> get_certificate(Services& services, contract::Call& call) {
-  const auto record = co_await services.certificates.get(call.principal.organization, id_of(call));
+Task<contract::Reply> get_certificate(Services& services, Call& call) {
+  const auto record =
+      co_await services.organization.certificates.get(call.principal.organization, id_of(call));
   const json::array* include = json::find_array(call.query, field::include);
   const bool asked = include && !include->empty();  // `content` is all there is to include
   co_return contract::Reply::of(render_single(record, asked ? Content::shown : Content::hidden));
 }
 
-Task<contract::Reply> modify_certificate(Services& services, contract::Call& call) {
+Task<contract::Reply> modify_certificate(Services& services, Call& call) {
   std::string name(*json::find_string(call.body_object(), field::name));
-  const auto record = co_await services.certificates.rename(actor_of(call), id_of(call), std::move(name));
+  const auto record =
+      co_await services.organization.certificates.rename(actor_of(call), id_of(call), std::move(name));
   co_return contract::Reply::of(render_single(record));
 }
 
-Task<contract::Reply> delete_certificate(Services& services, contract::Call& call) {
+Task<contract::Reply> delete_certificate(Services& services, Call& call) {
   const CertificateId id = id_of(call);
-  co_await services.certificates.remove(actor_of(call), id);
+  co_await services.organization.certificates.remove(actor_of(call), id);
   co_return contract::Reply::of({{field::object, "certificate.deleted"}, {field::id, id.str()}});
 }
 
-Task<contract::Reply> activate_organization_certificates(Services& services, contract::Call& call) {
+Task<contract::Reply> activate_organization_certificates(Services& services, Call& call) {
   return activate(services, call, organization_of(call), "organization.certificate.activation");
 }
 
-Task<contract::Reply> deactivate_organization_certificates(Services& services, contract::Call& call) {
+Task<contract::Reply> deactivate_organization_certificates(Services& services, Call& call) {
   return deactivate(services, call, organization_of(call), "organization.certificate.deactivation");
 }
 
-Task<contract::Reply> list_project_certificates(Services& services, contract::Call& call) {
+Task<contract::Reply> list_project_certificates(Services& services, Call& call) {
   return list(services, call, project_of(call));
 }
 
-Task<contract::Reply> activate_project_certificates(Services& services, contract::Call& call) {
+Task<contract::Reply> activate_project_certificates(Services& services, Call& call) {
   return activate(services, call, project_of(call), "organization.project.certificate.activation");
 }
 
-Task<contract::Reply> deactivate_project_certificates(Services& services, contract::Call& call) {
+Task<contract::Reply> deactivate_project_certificates(Services& services, Call& call) {
   return deactivate(services, call, project_of(call), "organization.project.certificate.deactivation");
 }
 

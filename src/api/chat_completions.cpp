@@ -1,11 +1,11 @@
 // POST /chat/completions and the five operations on stored ones.
 #include <optional>
 
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
 #include "base/api_error.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 #include "domain/chat_accumulator.hpp"
@@ -40,8 +40,7 @@ store::Metadata read_metadata(const json::value& metadata) {
   return out;
 }
 
-Task<void> store_completion(Services& services, contract::Call& call, const json::object& reply,
-                            json::value metadata) {
+Task<void> store_completion(Services& services, Call& call, const json::object& reply, json::value metadata) {
   const json::object& request = call.body_object();
   store::NewChatCompletion made;
   made.record = {.id = CompletionId(std::string(*json::find_string(reply, field::id))),
@@ -53,13 +52,12 @@ Task<void> store_completion(Services& services, contract::Call& call, const json
   for (json::object& message : domain::describe_stored_messages(request)) {
     made.messages.push_back(json::write(std::move(message)));
   }
-  co_await services.chat_completions.create(tenant_of(call), std::move(made));
+  co_await services.objects.chat_completions.create(tenant_of(call), std::move(made));
 }
 
-Task<contract::Reply> stream_chat(Services& services, contract::Call& call,
-                                  std::optional<json::value> metadata) {
+Task<contract::Reply> stream_chat(Services& services, Call& call, std::optional<json::value> metadata) {
   const engine::CallContext context = context_of(call);
-  auto stream = co_await services.inference.stream_chat(call.body_object(), call.project(), context);
+  auto stream = co_await services.models.inference.stream_chat(call.body_object(), call.project(), context);
   co_return contract::Reply::stream(
       [&services, &call, stream = std::move(stream),
        metadata = std::move(metadata)](contract::EventSink& sink) mutable -> Task<void> {
@@ -107,54 +105,56 @@ ApiError completion_not_found(const CompletionId& id) {
 
 }  // namespace
 
-Task<contract::Reply> create_chat_completion(Services& services, contract::Call& call) {
+Task<contract::Reply> create_chat_completion(Services& services, Call& call) {
   json::object& request = call.body_object();
   auto metadata = take_store_options(request);
   if (json::find_bool(request, field::stream).value_or(false)) {
     co_return co_await stream_chat(services, call, std::move(metadata));
   }
   const engine::CallContext context = context_of(call);
-  json::object reply = co_await services.inference.chat(request, call.project(), context);
+  json::object reply = co_await services.models.inference.chat(request, call.project(), context);
   if (metadata) co_await store_completion(services, call, reply, std::move(*metadata));
   co_return contract::Reply::of(std::move(reply));
 }
 
-Task<contract::Reply> list_chat_completions(Services& services, contract::Call& call) {
+Task<contract::Reply> list_chat_completions(Services& services, Call& call) {
   store::ChatCompletionFilter filter;
   if (const auto model = json::find_string(call.query, field::model)) filter.model = std::string(*model);
   if (const json::object* metadata = json::find_object(call.query, field::metadata)) {
     filter.metadata = read_metadata(*metadata);
   }
-  auto page =
-      co_await services.chat_completions.list(tenant_of(call), std::move(filter), read_page(call.query));
+  auto page = co_await services.objects.chat_completions.list(tenant_of(call), std::move(filter),
+                                                              read_page(call.query));
   co_return contract::Reply::of(render_page(std::move(page), render_stored));
 }
 
-Task<contract::Reply> get_chat_completion(Services& services, contract::Call& call) {
+Task<contract::Reply> get_chat_completion(Services& services, Call& call) {
   const CompletionId id = read_completion_id(call);
-  auto stored = co_await services.chat_completions.find(tenant_of(call), id);
+  auto stored = co_await services.objects.chat_completions.find(tenant_of(call), id);
   if (!stored) throw completion_not_found(id);
   co_return contract::Reply::of(render_stored(std::move(*stored)));
 }
 
-Task<contract::Reply> update_chat_completion(Services& services, contract::Call& call) {
+Task<contract::Reply> update_chat_completion(Services& services, Call& call) {
   const CompletionId id = read_completion_id(call);
   store::Metadata metadata = read_metadata(call.body_object().at(field::metadata));
-  auto stored = co_await services.chat_completions.update_metadata(tenant_of(call), id, std::move(metadata));
+  auto stored =
+      co_await services.objects.chat_completions.update_metadata(tenant_of(call), id, std::move(metadata));
   if (!stored) throw completion_not_found(id);
   co_return contract::Reply::of(render_stored(std::move(*stored)));
 }
 
-Task<contract::Reply> delete_chat_completion(Services& services, contract::Call& call) {
+Task<contract::Reply> delete_chat_completion(Services& services, Call& call) {
   const CompletionId id = read_completion_id(call);
-  if (!co_await services.chat_completions.remove(tenant_of(call), id)) throw completion_not_found(id);
+  if (!co_await services.objects.chat_completions.remove(tenant_of(call), id)) throw completion_not_found(id);
   co_return contract::Reply::of(
       {{field::object, "chat.completion.deleted"}, {field::id, id.str()}, {field::deleted, true}});
 }
 
-Task<contract::Reply> list_chat_completion_messages(Services& services, contract::Call& call) {
+Task<contract::Reply> list_chat_completion_messages(Services& services, Call& call) {
   const CompletionId id = read_completion_id(call);
-  auto page = co_await services.chat_completions.list_messages(tenant_of(call), id, read_page(call.query));
+  auto page =
+      co_await services.objects.chat_completions.list_messages(tenant_of(call), id, read_page(call.query));
   if (!page) throw completion_not_found(id);
   co_return contract::Reply::of(render_page(std::move(*page), render_message));
 }

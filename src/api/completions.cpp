@@ -1,7 +1,7 @@
 // POST /completions.
+#include "api/call.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 
@@ -9,13 +9,14 @@ namespace hearth::api {
 
 namespace field = contract::field;
 
-Task<contract::Reply> create_completion(Services& services, contract::Call& call) {
+Task<contract::Reply> create_completion(Services& services, Call& call) {
   const json::object& request = call.body_object();
   const engine::CallContext context = context_of(call);
   if (!json::find_bool(request, field::stream).value_or(false)) {
-    co_return contract::Reply::of(co_await services.inference.complete(request, call.project(), context));
+    co_return contract::Reply::of(
+        co_await services.models.inference.complete(request, call.project(), context));
   }
-  auto stream = co_await services.inference.stream_complete(request, call.project(), context);
+  auto stream = co_await services.models.inference.stream_complete(request, call.project(), context);
   co_return contract::Reply::stream(
       [stream = std::move(stream)](contract::EventSink& sink) mutable -> Task<void> {
         while (auto chunk = co_await stream->next())

@@ -1,11 +1,11 @@
 // GET /organization/costs: what was spent, day by day.
 #include <algorithm>
 
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/services.hpp"
 #include "api/usage_buckets.hpp"
 #include "base/money.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 
@@ -42,7 +42,7 @@ json::object render_row(const store::CostRow& row, std::string_view currency) {
 
 }  // namespace
 
-Task<contract::Reply> usage_costs(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_costs(Services& services, Call& call) {
   BucketPage page = read_buckets(call.query, services.clock.unix_now(), most_days);
   store::CostQuery query{.organization = call.principal.organization,
                          .start = page.start,
@@ -50,11 +50,11 @@ Task<contract::Reply> usage_costs(Services& services, contract::Call& call) {
                          .group = read_group(call.query)};
   for (std::string& project : read_texts(call.query, field::project_ids))
     query.projects.emplace_back(std::move(project));
-  const auto sums = co_await services.usage.query_costs(std::move(query));
+  const auto sums = co_await services.metering.usage.query_costs(std::move(query));
   end_page(page, sums.end);
   auto results = empty_results(page);
   for (const store::CostRow& row : sums.rows)
-    results[page.index_of(row.bucket)].push_back(render_row(row, services.costs.currency));
+    results[page.index_of(row.bucket)].push_back(render_row(row, services.metering.costs.currency));
   co_return contract::Reply::of(render_buckets(page, std::move(results)));
 }
 

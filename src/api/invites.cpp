@@ -1,9 +1,9 @@
 // Invitations to the organization.
 #include "api/administration.hpp"
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 #include "store/roles.hpp"
@@ -56,28 +56,27 @@ store::NewInvite read_invite(const json::object& body) {
 
 }  // namespace
 
-Task<contract::Reply> list_invites(Services& services, contract::Call& call) {
-  auto page =
-      co_await services.administration.invites.list(call.principal.organization, read_page(call.query));
+Task<contract::Reply> list_invites(Services& services, Call& call) {
+  auto page = co_await services.organization.invites.list(call.principal.organization, read_page(call.query));
   co_return contract::Reply::of(render_page(
       std::move(page),
       [now = services.clock.unix_now()](const store::Invite& invite) { return render_invite(invite, now); }));
 }
 
-Task<contract::Reply> create_invite(Services& services, contract::Call& call) {
+Task<contract::Reply> create_invite(Services& services, Call& call) {
   const store::Invite invite =
-      co_await services.invitations.invite(actor_of(call), read_invite(call.body_object()));
+      co_await services.organization.invitations.invite(actor_of(call), read_invite(call.body_object()));
   co_return contract::Reply::of(render_invite(invite, services.clock.unix_now()));
 }
 
-Task<contract::Reply> retrieve_invite(Services& services, contract::Call& call) {
-  const store::Invite invite = co_await services.administration.invites.get(
+Task<contract::Reply> retrieve_invite(Services& services, Call& call) {
+  const store::Invite invite = co_await services.organization.invites.get(
       call.principal.organization, read_id<InviteId>(call, field::invite_id));
   co_return contract::Reply::of(render_invite(invite, services.clock.unix_now()));
 }
 
-Task<contract::Reply> delete_invite(Services& services, contract::Call& call) {
-  co_await services.administration.invites.remove(actor_of(call), read_id<InviteId>(call, field::invite_id));
+Task<contract::Reply> delete_invite(Services& services, Call& call) {
+  co_await services.organization.invites.remove(actor_of(call), read_id<InviteId>(call, field::invite_id));
   co_return reply_deleted("organization.invite.deleted", call.path_string(field::invite_id));
 }
 

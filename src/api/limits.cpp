@@ -70,7 +70,7 @@ void add_standing(net::Headers& headers, const HeaderNames& names, const domain:
 Task<void> RequestLimits::reserve(Services& services, const contract::Call& call) {
   if (call.operation.limited == Limited::none || !call.body || !call.principal.project) co_return;
   const json::object& body = call.body->get_object();
-  if (!services.rate_limiter.enabled()) {
+  if (!services.metering.rate_limiter.enabled()) {
     if (call.operation.limited == Limited::tokens) {
       prompt_estimate_ = domain::estimate_tokens(body, domain::Generates::nothing, 0).prompt;
     }
@@ -78,7 +78,7 @@ Task<void> RequestLimits::reserve(Services& services, const contract::Call& call
   }
   const auto name = json::find_string(body, field::model);
   if (!name) co_return;
-  const auto catalogue = co_await services.models.current();
+  const auto catalogue = co_await services.models.directory.current();
   const engine::Model* model = catalogue->find(*name, call.project());
   if (!model) co_return;
 
@@ -89,7 +89,7 @@ Task<void> RequestLimits::reserve(Services& services, const contract::Call& call
     prompt_estimate_ = request.tokens.prompt;
   }
   if (request.limited == Limited::images) request.images = json::find_integer(body, field::n).value_or(1);
-  reservation_ = co_await services.rate_limiter.reserve(std::move(request), standings_);
+  reservation_ = co_await services.metering.rate_limiter.reserve(std::move(request), standings_);
 }
 
 void RequestLimits::add_headers(net::Headers& headers) const {

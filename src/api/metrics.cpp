@@ -34,7 +34,8 @@ std::string label(std::string_view value) {
 
 }  // namespace
 
-Metrics::Metrics() : series_(contract::operations().size() + 1) {}
+Metrics::Metrics(std::span<const contract::Operation> operations)
+    : operations_(operations), series_(operations.size() + 1) {}
 
 void Metrics::finished(const contract::Operation* operation, int status, std::chrono::nanoseconds duration) {
   Series& series = operation ? series_[static_cast<std::size_t>(operation->id)] : series_.back();
@@ -62,7 +63,7 @@ std::string Metrics::render(const net::ServerStatistics& server,
   std::string out;
   header(out, "hearth_requests_total", "counter", "Requests by operation and class of status.");
   const auto name_of = [this](std::size_t i) {
-    return i + 1 < series_.size() ? contract::operations()[i].name : std::string_view("none");
+    return i + 1 < series_.size() ? operations_[i].name : std::string_view("none");
   };
   for (std::size_t i = 0; i < series_.size(); ++i) {
     for (std::size_t c = 0; c < series_[i].by_class.size(); ++c) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,7 @@ namespace hearth::api {
 // Thread: any. Counting never blocks: atomics per operation; tokens take a short lock.
 class Metrics {
  public:
-  Metrics();
+  explicit Metrics(std::span<const contract::Operation> operations = contract::operations());
 
   // `operation` is null for requests that reached none.
   void finished(const contract::Operation* operation, int status, std::chrono::nanoseconds duration);
@@ -38,6 +39,7 @@ class Metrics {
     std::array<std::atomic<std::uint64_t>, bounds.size() + 1> buckets{};
     std::atomic<std::uint64_t> nanoseconds{0};
   };
+  std::span<const contract::Operation> operations_;
   std::vector<Series> series_;  // by operation; the last is for requests that reached none
   mutable std::mutex tokens_mutex_;
   struct Tokens {

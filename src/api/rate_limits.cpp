@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
 #include "base/api_error.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 #include "domain/rate_limiter.hpp"
@@ -56,7 +56,7 @@ domain::Limits shown_defaults(domain::Limits limits) {
 }
 
 json::value render(const Services& services, std::string_view model, const store::RateLimitValues& values) {
-  return render(model, domain::lay_over(shown_defaults(services.rate_limiter.defaults()), values));
+  return render(model, domain::lay_over(shown_defaults(services.metering.rate_limiter.defaults()), values));
 }
 
 // The models that the project can use, by id: sorted.
@@ -90,13 +90,13 @@ store::RateLimitValues read_values(const json::object& body) {
 
 }  // namespace
 
-Task<contract::Reply> list_project_rate_limits(Services& services, contract::Call& call) {
+Task<contract::Reply> list_project_rate_limits(Services& services, Call& call) {
   const ProjectId project{std::string(call.path_string(field::project_id))};
   const auto after = cursor_of(call.query, field::after);
   const auto before = cursor_of(call.query, field::before);
   const auto limit = static_cast<std::size_t>(*json::find_integer(call.query, field::limit));
-  const auto own = co_await services.rate_limits.list(call.principal.organization, project);
-  const auto catalogue = co_await services.models.current();
+  const auto own = co_await services.organization.rate_limits.list(call.principal.organization, project);
+  const auto catalogue = co_await services.models.directory.current();
 
   std::vector<std::string> models = usable_models(*catalogue, project);
   std::erase_if(models, [&](const std::string& model) {
@@ -121,25 +121,25 @@ Task<contract::Reply> list_project_rate_limits(Services& services, contract::Cal
   co_return contract::Reply::of(render_list(std::move(data), has_more));
 }
 
-Task<contract::Reply> update_project_rate_limits(Services& services, contract::Call& call) {
+Task<contract::Reply> update_project_rate_limits(Services& services, Call& call) {
   const std::string id(call.path_string(field::rate_limit_id));
   store::RateLimitChange change{.project = ProjectId(std::string(call.path_string(field::project_id))),
                                 .id = id,
                                 .values = read_values(call.body_object())};
   // A project of another organization is missed by change(), whatever it names.
-  const auto catalogue = co_await services.models.current();
+  const auto catalogue = co_await services.models.directory.current();
   const engine::Model* model = nullptr;
   if (id.starts_with(id_prefix)) {
     change.model = id.substr(id_prefix.size());
     model = catalogue->find(change.model, change.project);
   }
   if (!model || model->id != change.model) {
-    co_await services.rate_limits.list(call.principal.organization, change.project);
+    co_await services.organization.rate_limits.list(call.principal.organization, change.project);
     throw ApiError::not_found(fmt::format("No rate limit '{}' was found.", id),
                               std::string(field::rate_limit_id));
   }
   change.details = json::write(json::object{{field::id, id}, {field::changes_requested, call.body_object()}});
-  const auto values = co_await services.rate_limits.change(actor_of(call), std::move(change));
+  const auto values = co_await services.organization.rate_limits.change(actor_of(call), std::move(change));
   co_return contract::Reply::of(render(services, model->id, values));
 }
 

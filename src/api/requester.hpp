@@ -1,7 +1,7 @@
 // A call seen from below: whose data it works on, who is responsible, what an engine is told about it.
 #pragma once
 
-#include "contract/call.hpp"
+#include "api/call.hpp"
 #include "engine/backend.hpp"
 #include "store/audit_logs.hpp"
 #include "store/tenant.hpp"
@@ -19,6 +19,6 @@ store::Actor visitor_actor(std::string_view address, std::string_view user_agent
 
 // The call's deadline, and where the engine's counts and its ignored parameters go: valid as long as the
 // call.
-engine::CallContext context_of(const contract::Call& call);
+engine::CallContext context_of(Call& call);
 
 }  // namespace hearth::api

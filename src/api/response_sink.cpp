@@ -18,12 +18,16 @@ Task<void> wait_for(boost::asio::steady_timer& signal) {
 
 }  // namespace
 
-ResponseSink::ResponseSink(const contract::Operation& operation, net::ResponseWriter& response,
-                           const async::Executor& executor)
-    : operation_(operation), response_(response), wake_(executor, never), drained_(executor, never) {}
+ResponseSink::ResponseSink(const contract::Validator& validator, const contract::Operation& operation,
+                           net::ResponseWriter& response, const async::Executor& executor)
+    : validator_(validator),
+      operation_(operation),
+      response_(response),
+      wake_(executor, never),
+      drained_(executor, never) {}
 
 Task<void> ResponseSink::send(std::string_view event, const json::value& data) {
-  contract::gate::check_event(operation_, event, data);
+  contract::gate::check_event(validator_, operation_, event, data);
   data_.clear();
   json::write_to(data_, data);
   append(event, data_);

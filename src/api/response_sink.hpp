@@ -8,6 +8,7 @@
 
 #include "contract/operation.hpp"
 #include "contract/reply.hpp"
+#include "contract/validator.hpp"
 #include "net/http.hpp"
 
 namespace hearth::api {
@@ -17,8 +18,8 @@ namespace hearth::api {
 // which runs the producer and pump() side by side. Thread: the session's.
 class ResponseSink final : public contract::EventSink {
  public:
-  ResponseSink(const contract::Operation& operation, net::ResponseWriter& response,
-               const async::Executor& executor);
+  ResponseSink(const contract::Validator& validator, const contract::Operation& operation,
+               net::ResponseWriter& response, const async::Executor& executor);
 
   // Waits when the client is slow. Throws what the gate finds wrong.
   Task<void> send(std::string_view event, const json::value& data) override;
@@ -33,6 +34,7 @@ class ResponseSink final : public contract::EventSink {
   std::string take_rest() { return std::move(pending_); }
 
  private:
+  const contract::Validator& validator_;
   const contract::Operation& operation_;
   net::ResponseWriter& response_;
   boost::asio::steady_timer wake_;     // cancelled when there is something to write

@@ -1,4 +1,4 @@
-// What handlers work with. Made by app/, outlives every session.
+// What handlers work with, in groups. Made by app/, outlives every session.
 #pragma once
 
 #include "base/clock.hpp"
@@ -22,27 +22,57 @@
 
 namespace hearth::api {
 
+// Who somebody is, programs and people.
+struct IdentityServices {
+  store::Keys& keys;
+  domain::ClientCertificates& client_certificates;
+  domain::Logins& logins;
+  store::PersonalKeys& personal_keys;
+};
+
+// What administrators of an organization see and change.
+struct OrganizationServices {
+  store::Projects& projects;
+  store::Users& users;
+  store::Invites& invites;
+  store::ProjectUsers& project_users;
+  store::ServiceAccounts& service_accounts;
+  store::KeyDirectory& keys;
+  domain::Invitations& invitations;
+  store::Certificates& certificates;
+  store::RateLimits& rate_limits;
+  store::AuditLogs& audit_logs;
+};
+
+// Models, and whoever computes them.
+struct ModelServices {
+  domain::ModelDirectory& directory;
+  engine::Engines& engines;
+  domain::Inference& inference;
+};
+
+// What the work of models may cost, and has cost.
+struct MeteringServices {
+  domain::RateLimiter& rate_limiter;
+  domain::SpendLimits& spend_limits;
+  domain::UsageRecorder& recorder;
+  store::Usage& usage;
+  domain::CostSettings costs;
+};
+
+// What projects keep.
+struct ObjectServices {
+  store::ChatCompletions& chat_completions;
+};
+
 struct Services {
   const Clock& clock;
   IdSource& ids;
-  store::Keys& keys;
-  store::Administration& administration;
-  domain::Invitations& invitations;
-  domain::Logins& logins;
-  store::PersonalKeys& personal_keys;
-  store::ChatCompletions& chat_completions;
-  store::AuditLogs& audit_logs;
-  domain::ModelDirectory& models;
-  engine::Engines& engines;
-  domain::Inference& inference;
-  store::Certificates& certificates;
-  domain::ClientCertificates& client_certificates;
-  store::Usage& usage;
-  domain::UsageRecorder& usage_recorder;
-  domain::SpendLimits& spend_limits;
-  store::RateLimits& rate_limits;
-  domain::RateLimiter& rate_limiter;
-  domain::CostSettings costs;
+  IdentityServices identity;
+  OrganizationServices organization;
+  ModelServices models;
+  MeteringServices metering;
+  ObjectServices objects;
 };
 
 }  // namespace hearth::api

@@ -5,10 +5,10 @@
 #include <array>
 #include <span>
 
+#include "api/call.hpp"
 #include "api/pages.hpp"
 #include "api/services.hpp"
 #include "api/usage_buckets.hpp"
-#include "contract/call.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
 
@@ -129,13 +129,13 @@ void append_row(const Report& report, const json::object& group, const store::Us
 
 Task<contract::Reply> answer(Services& services, const contract::Call& call, const Report& report) {
   BucketPage page = read_buckets(call.query, services.clock.unix_now());
-  const auto sums = co_await services.usage.query({.organization = call.principal.organization,
-                                                   .kind = report.kind,
-                                                   .width = page.width,
-                                                   .start = page.start,
-                                                   .end = page.end,
-                                                   .filters = read_filters(call.query),
-                                                   .group_by = read_groups(call.query, report)});
+  const auto sums = co_await services.metering.usage.query({.organization = call.principal.organization,
+                                                            .kind = report.kind,
+                                                            .width = page.width,
+                                                            .start = page.start,
+                                                            .end = page.end,
+                                                            .filters = read_filters(call.query),
+                                                            .group_by = read_groups(call.query, report)});
   std::vector<json::object> groups;
   groups.reserve(sums.groups.size());
   for (const store::UsageGroup& group : sums.groups)
@@ -149,39 +149,39 @@ Task<contract::Reply> answer(Services& services, const contract::Call& call, con
 
 }  // namespace
 
-Task<contract::Reply> usage_completions(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_completions(Services& services, Call& call) {
   return answer(services, call, completions);
 }
 
-Task<contract::Reply> usage_embeddings(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_embeddings(Services& services, Call& call) {
   return answer(services, call, embeddings);
 }
 
-Task<contract::Reply> usage_moderations(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_moderations(Services& services, Call& call) {
   return answer(services, call, moderations);
 }
 
-Task<contract::Reply> usage_images(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_images(Services& services, Call& call) {
   return answer(services, call, images);
 }
 
-Task<contract::Reply> usage_audio_speeches(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_audio_speeches(Services& services, Call& call) {
   return answer(services, call, speeches);
 }
 
-Task<contract::Reply> usage_audio_transcriptions(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_audio_transcriptions(Services& services, Call& call) {
   return answer(services, call, transcriptions);
 }
 
-Task<contract::Reply> usage_code_interpreter_sessions(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_code_interpreter_sessions(Services& services, Call& call) {
   return answer(services, call, sessions);
 }
 
-Task<contract::Reply> usage_vector_stores(Services& services, contract::Call& call) {
+Task<contract::Reply> usage_vector_stores(Services& services, Call& call) {
   const UnixSeconds now = services.clock.unix_now();
   BucketPage page = read_buckets(call.query, now);
   using Group = store::LevelQuery::Group;
-  const auto levels = co_await services.usage.query_vector_store_bytes(
+  const auto levels = co_await services.metering.usage.query_vector_store_bytes(
       {.organization = call.principal.organization,
        .width = page.width,
        .start = page.start,

@@ -153,7 +153,7 @@ Task<WebReply> Web::dispatch(const net::RequestHead& head, net::BodyReader& body
   auto form = WebForm::parse(encoded);
   if (!form) co_return notice(400, "Not readable", "The request is not text that can be read.");
   visit.form = std::move(*form);
-  if (!visit.token.empty()) visit.session = co_await services_.logins.find_session(visit.token);
+  if (!visit.token.empty()) visit.session = co_await services_.identity.logins.find_session(visit.token);
   co_return shows ? co_await show(visit) : co_await take(visit);
 }
 
@@ -189,7 +189,7 @@ Task<WebReply> Web::log_in(Visit& visit) {
   std::string password = visit.form.get("password");
   if (email.empty() || password.empty() || password.size() > domain::max_password_bytes)
     co_return page_reply(401, html::login("The email address or the password is wrong.", email));
-  const auto outcome = co_await services_.logins.log_in(email, std::move(password), visit.visitor);
+  const auto outcome = co_await services_.identity.logins.log_in(email, std::move(password), visit.visitor);
   if (const auto* in = std::get_if<domain::LoggedIn>(&outcome))
     co_return let_in(visit, in->token, "/account");
   if (const auto* throttled = std::get_if<domain::LoginThrottled>(&outcome)) {
@@ -201,14 +201,14 @@ Task<WebReply> Web::log_in(Visit& visit) {
 }
 
 Task<WebReply> Web::log_out(Visit& visit) {
-  co_await services_.logins.log_out(visit.session->user, visit.token, visit.visitor);
+  co_await services_.identity.logins.log_out(visit.session->user, visit.token, visit.visitor);
   WebReply reply = see_other("/login");
   reply.headers.add("set-cookie", cookie(visit, "", 0));
   co_return reply;
 }
 
 Task<WebReply> Web::show_invite(Visit& visit, std::string token, std::string fault, int status) {
-  const auto invite = co_await services_.administration.invites.find_by_token(token);
+  const auto invite = co_await services_.organization.invites.find_by_token(token);
   if (!invite) co_return notice(404, dead_link_title, dead_link);
   const std::string name = trimmed(visit.form.get("name"));
   co_return page_reply(status, html::accept_invite(token, invite->email, name, fault));
@@ -220,14 +220,14 @@ Task<WebReply> Web::accept_invite(Visit& visit) {
   auto fault = find_name_fault(name, max_name);
   if (!fault) fault = find_new_password_fault(visit.form);
   if (fault) co_return co_await show_invite(visit, std::move(token), std::move(*fault), 400);
-  const auto in = co_await services_.logins.accept_invite(std::move(token), std::move(name),
-                                                          visit.form.get("password"), visit.visitor);
+  const auto in = co_await services_.identity.logins.accept_invite(std::move(token), std::move(name),
+                                                                   visit.form.get("password"), visit.visitor);
   if (!in) co_return notice(404, dead_link_title, dead_link);
   co_return let_in(visit, in->token, "/account");
 }
 
 Task<WebReply> Web::show_reset(std::string token, std::string fault, int status) {
-  const auto user = co_await services_.logins.find_reset(token);
+  const auto user = co_await services_.identity.logins.find_reset(token);
   if (!user) co_return notice(404, dead_link_title, dead_link);
   co_return page_reply(status, html::reset_password(token, user->email, fault));
 }
@@ -236,8 +236,8 @@ Task<WebReply> Web::reset_password(Visit& visit) {
   std::string token = visit.form.get("token");
   if (auto fault = find_new_password_fault(visit.form))
     co_return co_await show_reset(std::move(token), std::move(*fault), 400);
-  const bool done =
-      co_await services_.logins.reset_password(std::move(token), visit.form.get("password"), visit.visitor);
+  const bool done = co_await services_.identity.logins.reset_password(
+      std::move(token), visit.form.get("password"), visit.visitor);
   if (!done) co_return notice(404, dead_link_title, dead_link);
   co_return see_other("/login");
 }
@@ -245,7 +245,7 @@ Task<WebReply> Web::reset_password(Visit& visit) {
 Task<WebReply> Web::change_password(Visit& visit) {
   if (auto fault = find_new_password_fault(visit.form))
     co_return co_await show_account(visit, {.fault = std::move(*fault), .status = 400});
-  const auto outcome = co_await services_.logins.change_password(
+  const auto outcome = co_await services_.identity.logins.change_password(
       visit.session->user, visit.form.get("current_password"), visit.form.get("password"), visit.visitor);
   if (const auto* in = std::get_if<domain::LoggedIn>(&outcome))
     co_return let_in(visit, in->token, "/account");
@@ -258,7 +258,7 @@ Task<WebReply> Web::create_key(Visit& visit) {
   std::string name = trimmed(visit.form.get("name"));
   if (auto fault = find_name_fault(name, max_key_name))
     co_return co_await show_account(visit, {.fault = std::move(*fault), .status = 400});
-  const auto key = co_await services_.personal_keys.create(
+  const auto key = co_await services_.identity.personal_keys.create(
       store::session_actor(visit.session->user, visit.visitor.address, visit.visitor.user_agent),
       ProjectId(visit.form.get("project_id")), std::move(name));
   if (!key)
@@ -269,7 +269,7 @@ Task<WebReply> Web::create_key(Visit& visit) {
 }
 
 Task<WebReply> Web::delete_key(Visit& visit) {
-  const bool done = co_await services_.personal_keys.revoke(
+  const bool done = co_await services_.identity.personal_keys.revoke(
       store::session_actor(visit.session->user, visit.visitor.address, visit.visitor.user_agent),
       KeyId(visit.form.get("key_id")));
   if (!done) co_return co_await show_account(visit, {.fault = "You have no such key.", .status = 404});
@@ -278,8 +278,8 @@ Task<WebReply> Web::delete_key(Visit& visit) {
 
 Task<WebReply> Web::show_account(const Visit& visit, Shown shown) {
   const store::User& user = visit.session->user;
-  const auto projects = co_await services_.personal_keys.projects(user);
-  const auto keys = co_await services_.personal_keys.keys(user);
+  const auto projects = co_await services_.identity.personal_keys.projects(user);
+  const auto keys = co_await services_.identity.personal_keys.keys(user);
   const std::string form_token = form_token_of(visit.token);
   co_return page_reply(shown.status, html::account({.user = user,
                                                     .projects = projects,
@@ -292,7 +292,7 @@ Task<WebReply> Web::show_account(const Visit& visit, Shown shown) {
 
 WebReply Web::let_in(const Visit& visit, std::string_view token, std::string_view to) const {
   WebReply reply = see_other(to);
-  reply.headers.add("set-cookie", cookie(visit, token, services_.logins.session_lifetime().count()));
+  reply.headers.add("set-cookie", cookie(visit, token, services_.identity.logins.session_lifetime().count()));
   return reply;
 }
 

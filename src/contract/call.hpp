@@ -10,7 +10,6 @@
 #include "contract/operation.hpp"
 #include "contract/principal.hpp"
 #include "contract/reply.hpp"
-#include "contract/used.hpp"
 #include "json/json.hpp"
 
 namespace hearth::contract {
@@ -34,10 +33,8 @@ struct Call {
   json::value* body = nullptr;
 
   // Paths of parameters that are accepted without effect; the reply's header x-hearth-ignored names them.
-  std::vector<std::string>* ignored = nullptr;
+  std::vector<std::string> ignored;
 
-  // What the engines used for it; never null.
-  Used* used = nullptr;
   Client client;
 
   // The project whose objects this call sees. Operations with `auth: key` only.

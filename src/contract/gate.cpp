@@ -72,9 +72,10 @@ void report(const Operation* operation, const std::string& what, std::string_vie
 }
 
 // The schema of errors as the contract has it; an error of a contract without one is not checked.
-std::optional<Violation> judge_error(const json::value& body) {
-  if (generated_schemas.error_schema == no_schema) return std::nullopt;
-  return validate(generated_schemas.error_schema, body, Strictness::reply);
+std::optional<Violation> judge_error(const Validator& validator, const json::value& body) {
+  const SchemaId schema = validator.tables().error_schema;
+  if (schema == no_schema) return std::nullopt;
+  return validator.validate(schema, body, Strictness::reply);
 }
 
 void note_error(const Operation* operation, int status, const json::value& body) {
@@ -93,19 +94,20 @@ void note_reply(const Operation& operation, int status) {
 
 }  // namespace
 
-void check_reply(const Operation& operation, int status, const json::value& body) {
+void check_reply(const Validator& validator, const Operation& operation, int status,
+                 const json::value& body) {
   const std::string what = fmt::format("reply {}", status);
   std::optional<Violation> violation = Violation{{}, code::unknown, "the contract declares no such reply"};
   for (const ReplyForm& form : operation.replies) {
     if (form.status != status) continue;
     if (form.kind == ReplyKind::empty && body.is_null()) violation.reset();
-    if (form.kind == ReplyKind::json) violation = validate(form.schema, body, Strictness::reply);
+    if (form.kind == ReplyKind::json) violation = validator.validate(form.schema, body, Strictness::reply);
     if (!violation) return note_reply(operation, status);
   }
   refuse(operation, what, violation->message);
 }
 
-void check_bytes_reply(const Operation& operation, int status) {
+void check_bytes_reply(const Validator&, const Operation& operation, int status) {
   for (const ReplyForm& form : operation.replies) {
     const bool is_raw = form.kind == ReplyKind::bytes || form.kind == ReplyKind::text;
     if (form.status == status && is_raw) return note_reply(operation, status);
@@ -113,22 +115,24 @@ void check_bytes_reply(const Operation& operation, int status) {
   refuse(operation, fmt::format("reply {}", status), "the contract declares no bytes or text here");
 }
 
-void check_event(const Operation& operation, std::string_view event, const json::value& data) {
+void check_event(const Validator& validator, const Operation& operation, std::string_view event,
+                 const json::value& data) {
   const std::string what = fmt::format("event '{}'", event);
   const json::object* object = data.if_object();
   if (object != nullptr && object->size() == 1 && object->contains("error")) {
-    check_error(&operation, 200, data);
+    check_error(validator, &operation, 200, data);
     return;
   }
   const EventForm* form = find_event_form(operation, event);
   if (form == nullptr) refuse(operation, what, "the contract does not declare it");
-  if (auto violation = validate(form->schema, data, Strictness::reply))
+  if (auto violation = validator.validate(form->schema, data, Strictness::reply))
     refuse(operation, what, violation->message);
   the_log().write({{"kind", "event"}, {"operation", operation.name}, {"event", event}});
 }
 
-void check_error(const Operation* operation, int status, const json::value& body) {
-  if (auto violation = judge_error(body))
+void check_error(const Validator& validator, const Operation* operation, int status,
+                 const json::value& body) {
+  if (auto violation = judge_error(validator, body))
     report(operation, fmt::format("error {}", status), violation->message);
   note_error(operation, status, body);
 }

@@ -5,12 +5,13 @@
 // names, where `contractc gate` judges it: an implemented operation, documented error or event that no test
 // produced fails CI.
 //
-// Called by api/pipeline only. Thread: any.
+// `validator` is that of the operation's contract. Called by api/ where replies are sent. Thread: any.
 #pragma once
 
 #include <string_view>
 
 #include "contract/operation.hpp"
+#include "contract/validator.hpp"
 #include "json/json.hpp"
 
 namespace hearth::contract::gate {
@@ -18,19 +19,20 @@ namespace hearth::contract::gate {
 #ifdef HEARTH_GATE
 
 // Throw ApiError 500 contract_violation when the reply or the event is not what the contract says.
-void check_reply(const Operation& operation, int status, const json::value& body);
-void check_bytes_reply(const Operation& operation, int status);
-void check_event(const Operation& operation, std::string_view event, const json::value& data);
+void check_reply(const Validator& validator, const Operation& operation, int status, const json::value& body);
+void check_bytes_reply(const Validator& validator, const Operation& operation, int status);
+void check_event(const Validator& validator, const Operation& operation, std::string_view event,
+                 const json::value& data);
 // `operation` is null for a route that does not exist. A violation is logged only: the error is on its way
 // already.
-void check_error(const Operation* operation, int status, const json::value& body);
+void check_error(const Validator& validator, const Operation* operation, int status, const json::value& body);
 
 #else
 
-inline void check_reply(const Operation&, int, const json::value&) {}
-inline void check_bytes_reply(const Operation&, int) {}
-inline void check_event(const Operation&, std::string_view, const json::value&) {}
-inline void check_error(const Operation*, int, const json::value&) {}
+inline void check_reply(const Validator&, const Operation&, int, const json::value&) {}
+inline void check_bytes_reply(const Validator&, const Operation&, int) {}
+inline void check_event(const Validator&, const Operation&, std::string_view, const json::value&) {}
+inline void check_error(const Validator&, const Operation*, int, const json::value&) {}
 
 #endif
 

@@ -15,10 +15,12 @@ const Operation& models() {
 }
 
 TEST(Gate, LetsPassWhatTheContractSays) {
-  EXPECT_NO_THROW(gate::check_reply(models(), 200, {{"object", "list"}, {"data", json::array()}}));
+  EXPECT_NO_THROW(
+      gate::check_reply(Validator::api(), models(), 200, {{"object", "list"}, {"data", json::array()}}));
   const json::value error = {{"error", {{"message", "m"}, {"type", "t"}, {"param", nullptr}, {"code", "c"}}}};
-  EXPECT_NO_THROW(gate::check_error(&models(), 404, error));
-  EXPECT_NO_THROW(gate::check_event(operation(OperationId::create_chat_completion), "", error));
+  EXPECT_NO_THROW(gate::check_error(Validator::api(), &models(), 404, error));
+  EXPECT_NO_THROW(
+      gate::check_event(Validator::api(), operation(OperationId::create_chat_completion), "", error));
 }
 
 TEST(Gate, TurnsAViolationIntoAnErrorOfTheServer) {
@@ -31,11 +33,15 @@ TEST(Gate, TurnsAViolationIntoAnErrorOfTheServer) {
     return std::string("passed");
   };
   const std::string refused = "500 contract_violation";
-  EXPECT_EQ(code_of([] { gate::check_reply(models(), 200, {{"object", "list"}}); }), refused);
-  EXPECT_EQ(code_of([] { gate::check_reply(models(), 201, {{"object", "list"}, {"data", json::array()}}); }),
+  EXPECT_EQ(code_of([] { gate::check_reply(Validator::api(), models(), 200, {{"object", "list"}}); }),
             refused);
-  EXPECT_EQ(code_of([] { gate::check_bytes_reply(models(), 200); }), refused);
-  EXPECT_EQ(code_of([] { gate::check_event(models(), "", json::object()); }), refused);
+  EXPECT_EQ(code_of([] {
+              gate::check_reply(Validator::api(), models(), 201,
+                                {{"object", "list"}, {"data", json::array()}});
+            }),
+            refused);
+  EXPECT_EQ(code_of([] { gate::check_bytes_reply(Validator::api(), models(), 200); }), refused);
+  EXPECT_EQ(code_of([] { gate::check_event(Validator::api(), models(), "", json::object()); }), refused);
 }
 
 #endif

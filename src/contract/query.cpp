@@ -189,12 +189,12 @@ ParameterResult read_form(const Validator& validator, SchemaId schema, std::span
   return builder.finish(Strictness::request);
 }
 
-json::object read_query(const Operation& operation, std::string_view query) {
-  return object_or_throw(read_query(Validator::api(), operation.query_fields, query));
+json::object read_query(const Validator& validator, const Operation& operation, std::string_view query) {
+  return object_or_throw(read_query(validator, operation.query_fields, query));
 }
 
-json::object read_path(const Route& route) {
-  Builder builder(Validator::api(), route.operation->path_fields);
+json::object read_path(const Validator& validator, const Route& route) {
+  Builder builder(validator, route.operation->path_fields);
   for (std::size_t i = 0; i < route.path_values.size(); ++i) {
     if (auto violation = builder.add(route.operation->path_names[i], route.path_values[i])) {
       throw to_error(std::move(*violation));
@@ -203,8 +203,9 @@ json::object read_path(const Route& route) {
   return object_or_throw(builder.finish(Strictness::request));
 }
 
-json::object read_form(const Operation& operation, std::span<const FormPart> parts) {
-  return object_or_throw(read_form(Validator::api(), operation.body, parts));
+json::object read_form(const Validator& validator, const Operation& operation,
+                       std::span<const FormPart> parts) {
+  return object_or_throw(read_form(validator, operation.body, parts));
 }
 
 }  // namespace hearth::contract

@@ -26,12 +26,13 @@ struct FormPart {
 
 // Each throws ApiError 400 on a violation.
 // `query` is the part after '?', still encoded.
-json::object read_query(const Operation& operation, std::string_view query);
-json::object read_path(const Route& route);
+json::object read_query(const Validator& validator, const Operation& operation, std::string_view query);
+json::object read_path(const Validator& validator, const Route& route);
 // The parts of a multipart body, checked against the operation's body schema.
-json::object read_form(const Operation& operation, std::span<const FormPart> parts);
+json::object read_form(const Validator& validator, const Operation& operation,
+                       std::span<const FormPart> parts);
 
-// The same over given tables, with the violation as a value.
+// The same for a schema, with the violation as a value.
 using ParameterResult = std::expected<json::object, Violation>;
 ParameterResult read_query(const Validator& validator, SchemaId schema, std::string_view query);
 ParameterResult read_form(const Validator& validator, SchemaId schema, std::span<const FormPart> parts);

@@ -86,7 +86,8 @@ TEST(Form, ReadsTypedPartsAndFiles) {
 
 TEST(Path, IsTypedByTheContract) {
   const RouteResult routed = route("GET", "/v1/models/a%2Fb");
-  EXPECT_EQ(json::write(json::value(read_path(std::get<Route>(routed)))), R"({"model":"a/b"})");
+  EXPECT_EQ(json::write(json::value(read_path(Validator::api(), std::get<Route>(routed)))),
+            R"({"model":"a/b"})");
 }
 
 }  // namespace

@@ -25,8 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!text::is_valid_utf8(value)) std::abort();
     }
     try {
-      contract::read_path(*route);
-      contract::read_query(*route->operation, query);
+      contract::read_path(contract::Validator::api(), *route);
+      contract::read_query(contract::Validator::api(), *route->operation, query);
     } catch (const ApiError& error) {
       if (error.status() != 400) std::abort();
     }

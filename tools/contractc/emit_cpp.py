@@ -216,12 +216,12 @@ def openapi_json_cpp(text):
 
 
 def handlers_hpp(contract):
-    lines = "".join(f"Task<contract::Reply> {op.name}(Services& services, contract::Call& call);\n"
+    lines = "".join(f"Task<contract::Reply> {op.name}(Services& services, Call& call);\n"
                     for op in contract.operations if not op.planned)
-    return (_HEADER + '#pragma once\n\n#include "async/task.hpp"\n#include "contract/call.hpp"\n'
+    return (_HEADER + '#pragma once\n\n#include "async/task.hpp"\n'
             '#include "contract/operation.hpp"\n#include "contract/reply.hpp"\n\nnamespace hearth::api {\n\n'
-            "struct Services;\n\n// The handlers of the implemented operations, defined in src/api/<resource>.cpp.\n"
-            + lines + "\nusing Handler = Task<contract::Reply> (*)(Services&, contract::Call&);\n"
+            "struct Call;\nstruct Services;\n\n// The handlers of the implemented operations, defined in src/api/<resource>.cpp.\n"
+            + lines + "\nusing Handler = Task<contract::Reply> (*)(Services&, Call&);\n"
             "// nullptr for a planned operation.\nHandler find_handler(contract::OperationId id);\n\n"
             "}  // namespace hearth::api\n")
 

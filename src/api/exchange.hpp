@@ -1,0 +1,37 @@
+// One request on its way through the pipeline, and what is known of it so far.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "api/call.hpp"
+#include "api/limits.hpp"
+#include "api/request_body.hpp"
+#include "base/clock.hpp"
+#include "base/id.hpp"
+#include "contract/operation.hpp"
+#include "contract/principal.hpp"
+#include "net/http.hpp"
+
+namespace hearth::api {
+
+// Lives from the header to the log line. Thread: the session's.
+struct Exchange {
+  const net::RequestHead& head;
+  net::BodyReader& body;
+  net::ResponseWriter& response;
+  RequestId id;
+  SteadyTime started;
+  const contract::Operation* operation = nullptr;
+  std::shared_ptr<const contract::Principal> principal;  // null: nobody
+  RequestBody received;                                  // what `call` refers to
+  std::optional<Call> call;                              // from its authorization on
+  RequestLimits limits;
+  bool accounted = false;      // see Accounting
+  std::string allow;           // for 405
+  int status = 0;              // of the reply's header; 0 until it is sent
+  std::string outcome = "ok";  // for the log: ok | error code | client_gone | failed
+};
+
+}  // namespace hearth::api

@@ -1,0 +1,57 @@
+#include "api/reply_sender.hpp"
+
+#include <utility>
+
+#include "api/error_reply.hpp"
+#include "contract/gate.hpp"
+
+namespace hearth::api {
+namespace {
+
+constexpr std::string_view json_type = "application/json";
+
+}  // namespace
+
+net::ResponseHead ReplySender::head_of(const Exchange& exchange, contract::Reply& reply,
+                                       std::string_view content_type) const {
+  net::ResponseHead head = heads_.make(exchange, reply.status, content_type);
+  for (auto& [name, value] : reply.headers)
+    head.headers.add(std::move(name), std::move(value));
+  return head;
+}
+
+Task<void> ReplySender::send(Exchange& exchange, contract::Reply reply) const {
+  if (std::holds_alternative<contract::EventProducer>(reply.body)) {
+    co_await send_events(exchange, std::move(reply));
+    co_return;
+  }
+  std::string body;
+  std::string_view type = json_type;
+  if (const auto* document = std::get_if<json::value>(&reply.body)) {
+    contract::gate::check_reply(validator_, *exchange.operation, reply.status, *document);
+    json::write_to(body, *document);
+  } else {
+    auto& bytes = std::get<contract::BytesBody>(reply.body);
+    contract::gate::check_bytes_reply(validator_, *exchange.operation, reply.status);
+    type = bytes.content_type;
+    body = std::move(bytes.bytes);
+  }
+  net::ResponseHead head = head_of(exchange, reply, type);
+  exchange.status = reply.status;
+  accounting_.account(exchange);
+  co_await exchange.response.send(std::move(head), std::move(body));
+}
+
+Task<void> ReplySender::send_error(Exchange& exchange, const ApiError& error) const {
+  if (exchange.response.begun()) throw net::ConnectionLost("the reply was cut off");
+  const json::value body = render_error(error);
+  contract::gate::check_error(validator_, exchange.operation, error.status(), body);
+  net::ResponseHead head = heads_.make(exchange, error.status(), json_type);
+  if (!exchange.allow.empty()) head.headers.add("allow", exchange.allow);
+  add_error_headers(head.headers, error);
+  exchange.status = error.status();
+  accounting_.account(exchange);
+  co_await exchange.response.send(std::move(head), json::write(body));
+}
+
+}  // namespace hearth::api
