@@ -14,13 +14,13 @@ from table import Table, median
 LEAST_RATIO = 0.97
 CLIENTS = [1, 4, 16]
 SLOTS = 16
-EMBEDDING_LENGTH = 2048  # of the tiny model's layout: as much work for each token as a small real model
 
 
-def run(quick):
-    repetitions, tokens = (2, 32) if quick else (5, 64)
+def run(effort):
+    # The width of the tiny model's layout: 2,048 make as much work for each token as a small real model.
+    repetitions, tokens, embedding_length = effort.choose((5, 64, 2048), (2, 32, 2048), (1, 4, 128))
     folder = work_folder("engine")
-    model = write_model()
+    model = write_model(embedding_length)
     hearth = Hearth(f'[models."bench"]\nfile = {json.dumps(str(model))}\nslots = {SLOTS}\ncontext = 512\n',
                     f"[engines]\nllama_server = {json.dumps(llama_server())}\n")
     direct = start_direct(engine_of(hearth))
@@ -61,12 +61,12 @@ def llama_server():
     return result.stdout.strip().splitlines()[-1] + "/llama-server"
 
 
-def write_model():
-    path = ROOT / "build" / f"bench-{EMBEDDING_LENGTH}.gguf"
+def write_model(embedding_length):
+    path = ROOT / "build" / f"bench-{embedding_length}.gguf"
     writer = ROOT / "tools" / "tiny_model" / "write_tiny_model.py"
     if not path.exists() or path.stat().st_mtime < writer.stat().st_mtime:
         print("bench: writing the model", file=sys.stderr)
-        subprocess.run([sys.executable, writer, path, "--embedding-length", str(EMBEDDING_LENGTH)], check=True)
+        subprocess.run([sys.executable, writer, path, "--embedding-length", str(embedding_length)], check=True)
     return path
 
 

@@ -6,15 +6,15 @@ between (a saturated server's latency says nothing but its throughput). The cand
 import json
 import os
 import subprocess
-import sys
 
-from processes import (BENCH, BenchError, Hearth, Process, canned_upstream, free_port, load, post, upstream_model,
+from processes import (BENCH, BenchError, Hearth, Process, canned_upstream, free_port, load, need, post, skip, upstream_model,
                        work_folder)
 from table import Table, median
 
 LEAST_RATIO, MOST_ADDED = 0.5, 1.0  # of nginx's requests a second; milliseconds
 PACES = {"plain": 500, "stream": 100}
 SETTINGS = [("plain", 1), ("plain", 32), ("stream", 1), ("stream", 32)]
+WRK, NGINX_PROGRAM = "wrk", "/usr/sbin/nginx"
 
 NGINX = """\
 daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/error.log; {user}
@@ -44,59 +44,81 @@ def request_body(stream):
     return body | ({"stream": True} if stream else {})
 
 
-def run(quick):
-    repetitions, seconds = (2, 1) if quick else (5, 2)
-    folder = work_folder("gateway")
-    bodies = {}
-    for kind in ("plain", "stream"):
-        bodies[kind] = folder / f"{kind}.json"
-        bodies[kind].write_text(json.dumps(request_body(kind == "stream"), separators=(",", ":")))
+def run(effort):
+    need("wrk", WRK)
+    need("nginx", NGINX_PROGRAM)
+    rounds, seconds, paced_seconds = effort.choose((6, 2, 3), (3, 1, 2), (1, 1, 0.2))
+    bodies = write_bodies()
     upstream = canned_upstream()
     candidates = [Candidate("upstream", upstream), Candidate("nginx", start_nginx(upstream.port))]
     hearth = Hearth(upstream_model("canned", upstream.port))
     candidates.append(Candidate("Hearth", hearth, hearth.headers))
     if portkey := start_portkey(upstream.port):
         candidates.append(portkey)
-    for candidate in candidates:
-        for kind in bodies:
-            status, reply = post(candidate.process.port, "/v1/chat/completions", request_body(kind == "stream"), candidate.headers)
-            if status != 200:
-                raise BenchError(f"{candidate.name} answers {status}: {reply[:300]}")
-    tables = [throughput(candidates, bodies, repetitions, seconds), added_time(candidates[:3], bodies, repetitions, seconds)]
+    greet(candidates)
+    tables = [throughput(candidates, bodies, rounds, seconds), added_time(candidates[:3], bodies, rounds, paced_seconds)]
     for candidate in reversed(candidates):
         candidate.process.stop()
     return tables
 
 
-def throughput(candidates, bodies, repetitions, seconds):
+def write_bodies():
+    """The file of each kind of request."""
+    folder = work_folder("gateway")
+    bodies = {}
+    for kind in ("plain", "stream"):
+        bodies[kind] = folder / f"{kind}.json"
+        bodies[kind].write_text(json.dumps(request_body(kind == "stream"), separators=(",", ":")))
+    return bodies
+
+
+def greet(candidates):
+    """Everyone must answer before anyone is measured."""
+    for candidate in candidates:
+        for is_stream in (False, True):
+            status, reply = post(candidate.process.port, "/v1/chat/completions", request_body(is_stream), candidate.headers)
+            if status != 200:
+                raise BenchError(f"{candidate.name} answers {status}: {reply[:300]}")
+
+
+def measure_rates(candidates, body_file, connections, rounds, seconds):
+    """{name: requests a second in each round}. The candidates take turns, forwards and backwards; the first round of several warms up."""
+    rates = {candidate.name: [] for candidate in candidates}
+    for turn in range(rounds):
+        for candidate in candidates[:: -1 if turn % 2 else 1]:
+            rates[candidate.name].append(wrk(candidate, body_file, connections, seconds))
+    return {name: without_warm_up(values) for name, values in rates.items()}
+
+
+def without_warm_up(values):
+    return values[1:] if len(values) > 1 else values
+
+
+def throughput(candidates, bodies, rounds, seconds):
     names = [candidate.name for candidate in candidates]
     table = Table("Gateway: chat completions a second", ["replies", "connections", *names, "Hearth / nginx", "target"],
-                  "The upstream's replies are canned: 600 bytes of JSON, or 20 events. Authentication, usage and the request log are on.")
+                  "The upstream's replies are canned: 600 bytes of JSON, or 20 events. Authentication, limits, usage and the request log are on.")
     for kind, connections in SETTINGS:
-        rates = {name: [] for name in names}
-        for _ in range(repetitions + 1):  # the first round warms up
-            for candidate in candidates:
-                rates[candidate.name].append(wrk(candidate, bodies[kind], connections, seconds))
-        rates = {name: values[1:] for name, values in rates.items()}
+        rates = measure_rates(candidates, bodies[kind], connections, rounds, seconds)
         ratio = median(ours / theirs for ours, theirs in zip(rates["Hearth"], rates["nginx"]))
         table.add(kind, connections, *(f"{median(rates[name]):,.0f}" for name in names), f"{ratio:.2f}",
                   f"≥ {LEAST_RATIO}", holds=ratio >= LEAST_RATIO)
     return table
 
 
-def added_time(candidates, bodies, repetitions, seconds):
+def added_time(candidates, bodies, rounds, seconds):
     table = Table("Gateway: added time", ["replies", "connections", "requests/s", "p99 upstream", "p99 nginx", "p99 Hearth",
                                           "added p50", "added p99", "target"], "In milliseconds, to the end of the reply.")
     for kind, connections in SETTINGS:
         times = {candidate.name: [] for candidate in candidates}
-        for _ in range(repetitions + 1):
+        for _ in range(rounds):
             for candidate in candidates:
                 key = getattr(candidate.process, "key", "")
-                result = load(candidate.process.port, bodies[kind], connections, "--rate", PACES[kind], "--seconds", seconds + 1, key=key)
+                result = load(candidate.process.port, bodies[kind], connections, "--rate", PACES[kind], "--seconds", seconds, key=key)
                 if result["failed"]:
                     raise BenchError(f"{candidate.name}: {result['reasons']}")
                 times[candidate.name].append(result)
-        times = {name: values[1:] for name, values in times.items()}
+        times = {name: without_warm_up(values) for name, values in times.items()}
         p99 = {name: median(value["p99"] for value in values) for name, values in times.items()}
         added = p99["Hearth"] - p99["upstream"]
         added_p50 = median(v["p50"] for v in times["Hearth"]) - median(v["p50"] for v in times["upstream"])
@@ -107,7 +129,7 @@ def added_time(candidates, bodies, repetitions, seconds):
 
 def wrk(candidate, body_file, connections, seconds):
     headers = "\n".join(f"{name}: {value}" for name, value in candidate.headers.items())
-    result = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(BENCH / "post.lua"),
+    result = subprocess.run([WRK, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(BENCH / "post.lua"),
                              f"http://127.0.0.1:{candidate.process.port}/v1/chat/completions"],
                             env=os.environ | {"BENCH_BODY": str(body_file), "BENCH_HEADERS": headers},
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + 60)
@@ -124,7 +146,7 @@ def start_nginx(upstream):
     folder, port = work_folder("nginx"), free_port()
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, upstream=upstream, workers=os.cpu_count(),
                                                     user="user root;" if os.geteuid() == 0 else ""))
-    return Process("nginx", ["/usr/sbin/nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"], port, folder=folder)
+    return Process("nginx", [NGINX_PROGRAM, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"], port, folder=folder)
 
 
 def start_portkey(upstream):
@@ -142,7 +164,7 @@ def start_portkey(upstream):
             (cache / name).write_bytes((BENCH / name).read_bytes())
         done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=cache)
         if done.returncode != 0 or not program.exists():
-            print("bench: npm does not bring @portkey-ai/gateway; the table goes without it", file=sys.stderr)
+            skip("npm does not bring @portkey-ai/gateway; the table goes without it")
             return None
     port = free_port()
     process = Process("portkey", ["node", program, f"--port={port}", "--headless"], port,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from processes import PROGRAMS, ROOT, BenchError
-from table import Table, median
+from table import PrintedTable, Table, median
 
 sys.path.append(str(ROOT / "tests"))
 from support.postgres import PostgresServer  # noqa: E402
@@ -13,9 +13,10 @@ from support.postgres import PostgresServer  # noqa: E402
 MOST_MICROSECONDS = 10.0
 
 
-def run_validator(quick):
-    command = [PROGRAMS / "validate_bench", "--benchmark_format=json", f"--benchmark_repetitions={3 if quick else 7}",
-               f"--benchmark_min_time={0.1 if quick else 0.5}"]
+def run_validator(effort):
+    repetitions, seconds = effort.choose((7, 0.5), (3, 0.1), (1, 0.001))
+    command = [PROGRAMS / "validate_bench", "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
+               f"--benchmark_min_time={seconds}"]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=300)
     if result.returncode != 0:
         raise BenchError(f"validate_bench ended with {result.returncode}")
@@ -34,28 +35,20 @@ def run_validator(quick):
     return [table]
 
 
-def run_store(quick):
-    """Prints its own tables and says by its status whether the target was met."""
+def run_store(effort):
     with PostgresServer() as server:
-        result = subprocess.run([PROGRAMS / "store_bench", "1" if quick else "3"], stdout=subprocess.PIPE, text=True, timeout=900,
-                                env=os.environ | {"HEARTH_POSTGRES": server.url})
-    table = StoreReport(result.stdout.strip())
-    table.missed = int(result.returncode != 0)
-    return [table]
+        return [_printed("Store: durable creates of stored completions",
+                         [PROGRAMS / "store_bench", effort.choose("3", "1", "0.02"), effort.choose("3", "3", "1")],
+                         os.environ | {"HEARTH_POSTGRES": server.url})]
 
 
-def run_audit(quick):
-    """As run_store()."""
-    command = [PROGRAMS / "audit_bench", "100000" if quick else "1000000"]
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600)
-    table = StoreReport(result.stdout.strip(), "Audit log: pages of it, filtered")
-    table.missed = int(result.returncode != 0)
-    return [table]
+def run_audit(effort):
+    return [_printed("Audit log: pages of it, filtered", [PROGRAMS / "audit_bench", effort.choose("1000000", "100000", "2000")])]
 
 
-class StoreReport:
-    def __init__(self, text, title="Store: durable creates of stored completions"):
-        self.text, self.title, self.missed = text, title, 0
-
-    def __str__(self):
-        return f"## {self.title}\n\n{self.text}\n"
+def _printed(title, command, environment=None):
+    """What a program printed that prints its own tables; its status is 1 when a target was missed."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=900, env=environment)
+    if result.returncode not in (0, 1):
+        raise BenchError(f"{command[0].name} ended with {result.returncode}: {(result.stdout + result.stderr)[-2000:]}")
+    return PrintedTable(title, result.stdout.strip(), result.returncode == 1)

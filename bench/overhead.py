@@ -4,7 +4,7 @@ repetition, short ones, so that what else the machine does meets them alike."""
 import json
 
 from gateway import request_body
-from processes import BenchError, Hearth, canned_upstream, load, post, upstream_model, work_folder
+from processes import HIGH_LIMITS, BenchError, Hearth, canned_upstream, load, post, upstream_model, work_folder
 from table import Table, median
 
 MOST_RATIO = 1.15  # of the latency at 32 connections
@@ -12,17 +12,15 @@ BARE = "[auth]\nenabled = false\n[limits]\nenabled = false\n[usage]\nenabled = f
 CONNECTIONS = (1, 32)
 
 
-def run(quick):
-    repetitions, seconds = (10, 1) if quick else (30, 1)
+def run(effort):
+    repetitions, seconds = effort.choose((30, 1), (10, 1), (1, 0.1))
     body_file = work_folder("overhead") / "plain.json"
     body_file.write_text(json.dumps(request_body(False), separators=(",", ":")))
     upstream = canned_upstream()
     models = upstream_model("canned", upstream.port)
-    # Limits of every kind that can apply, high enough to refuse nothing: each is looked at.
-    limits = "[limits]\nrequests_per_minute = 100000000\ntokens_per_minute = 100000000000000\nrequests_per_day = 100000000000\n"
     prices = "price_input = 0.1\nprice_output = 0.2\n"
-    full, bare = Hearth(models, limits), Hearth(models, BARE)
-    priced = Hearth(models + prices, limits + "monthly_budget = 1000000000\n")
+    full, bare = Hearth(models), Hearth(models, BARE)
+    priced = Hearth(models + prices, HIGH_LIMITS + "monthly_budget = 1000000000\n")
     for hearth in (full, priced, bare):
         status, reply = post(hearth.port, "/v1/chat/completions", request_body(False), hearth.headers)
         if status != 200:

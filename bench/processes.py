@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -16,11 +17,31 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
 BUILD = pathlib.Path(os.environ.get("HEARTH_BUILD", ROOT / "build" / "release")).resolve()
 PROGRAMS = BUILD / "bench"
+# High enough to refuse nothing, so that every limit is looked at and none ends a bench: the defaults would.
+HIGH_LIMITS = "[limits]\nrequests_per_minute = 100000000\ntokens_per_minute = 100000000000000\nrequests_per_day = 100000000000\n"
 _started = []
 
 
 class BenchError(Exception):
     pass
+
+
+class PeerMissing(Exception):
+    """What the bench compares with is not on this machine."""
+
+
+# What was left out of the bench that runs, and why.
+skipped = []
+
+
+def skip(reason):
+    skipped.append(reason)
+    print(f"bench: {reason}", file=sys.stderr, flush=True)
+
+
+def need(name, program):
+    if shutil.which(program) is None:
+        raise PeerMissing(f"{name} is not installed")
 
 
 def raise_descriptor_limit():
@@ -129,15 +150,16 @@ def canned_upstream(chunks=20, pace=0):
 
 
 class Hearth(Process):
-    """The release build as a user runs it: authentication, usage and the request log are on."""
+    """The release build as a user runs it: authentication, usage and the request log are on. So are limits, high ones; a bench
+    that needs others has a section [limits] in its `config`."""
 
-    def __init__(self, models, config="", folder=None, ready="/readyz", wrap=()):
+    def __init__(self, models, config="", folder=None, ready="/readyz", wrap=(), build=BUILD):
         folder = folder or work_folder("hearth")
         bootstrap = folder / "bootstrap.json"
-        (folder / "hearth.toml").write_text(config + "\n" + models)
+        (folder / "hearth.toml").write_text((config if "[limits]" in config else HIGH_LIMITS + config) + "\n" + models)
         port = free_port()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HEARTH_")} | {"HOME": str(folder)}
-        super().__init__("hearth", [*wrap, BUILD / "hearth", "serve", "--data", folder / "data", "--listen", f"127.0.0.1:{port}",
+        super().__init__("hearth", [*wrap, build / "hearth", "serve", "--data", folder / "data", "--listen", f"127.0.0.1:{port}",
                                     "--bootstrap", bootstrap, "--config", folder / "hearth.toml"],
                          port, ready, environment, folder)
         self.bootstrap = json.loads(bootstrap.read_text())

@@ -14,7 +14,6 @@ import time
 from processes import BenchError, Hearth, canned_upstream, get, upstream_model
 from table import Table
 
-REQUESTS = 10_000_000
 MOST_MILLISECONDS = 200
 DAYS, MINUTE, HOUR, DAY = 30, 60, 3600, 86_400
 PROJECTS, KEYS, USERS = 12, 48, 30
@@ -25,24 +24,26 @@ MEASURES = ["requests", "input_tokens", "input_cached_tokens", "output_tokens", 
             "images", "characters", "seconds", "sessions"]
 
 
-def run(quick):
+def run(effort):
+    # Requests in the month, minutes from one that has any to the next, runs of each query.
+    wanted, step, runs = effort.choose((10_000_000, 1, 7), (10_000_000, 1, 3), (100_000, 120, 2))
     upstream = canned_upstream()
     models = upstream_model("canned", upstream.port)
     hearth = Hearth(models)
     folder, keys = hearth.folder, hearth.bootstrap
     hearth.stop()
     end = int(time.time()) // DAY * DAY
-    rows, requests = generate(folder / "data" / "hearth.db", keys["organization_id"], end - DAYS * DAY)
+    rows, requests = generate(folder / "data" / "hearth.db", keys["organization_id"], end - DAYS * DAY, wanted, step)
     hearth = Hearth(models, folder=folder)
     headers = {"authorization": f"Bearer {keys['admin_key']}"}
     table = Table(f"Usage: a month of {requests / 1e6:.1f} million requests ({rows:,} rows of minutes)",
                   ["query", "pages", "buckets", "results", "slowest ms", "target"],
-                  "Over HTTP, to the last byte of the reply. Of the pages of a query the slowest run of the slowest page.")
+                  "Over HTTP, to the last byte of the reply: the slowest run of a query's slowest page.")
     for title, path in shapes(end, keys):
         pages = buckets = results = slowest = 0
         page = ""
         while page is not None:
-            times, reply = _measure(hearth.port, path + page, headers, 3 if quick else 7)
+            times, reply = _measure(hearth.port, path + page, headers, runs)
             slowest = max(slowest, *times[1:])
             pages += 1
             buckets += len(reply["data"])
@@ -96,14 +97,14 @@ def shapes(end, keys):
 
 # ---- the month
 
-def generate(path, organization, start, seed=1):
-    """(rows of minutes, requests)."""
+def generate(path, organization, start, wanted, step, seed=1):
+    """(rows of minutes, requests): about as many requests as wanted, in every step-th minute."""
     chance = random.Random(seed)
     series = list(_series(chance))
     weights = [1 / (rank + 1) ** 0.9 for rank in range(len(series))]
     chance.shuffle(weights)
-    profile = [_activity(minute) for minute in range(DAYS * 1440)]
-    scale = REQUESTS / sum(weights) / sum(profile)
+    profile = [_activity(minute) if minute % step == 0 else 0 for minute in range(DAYS * 1440)]
+    scale = wanted / sum(weights) / sum(profile)
     database = sqlite3.connect(path)
     database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA cache_size = -200000")
@@ -112,6 +113,8 @@ def generate(path, organization, start, seed=1):
     def minutes():
         nonlocal requests
         for minute, activity in enumerate(profile):
+            if activity == 0:
+                continue
             bucket = start + minute * MINUTE
             for number, weight in enumerate(weights, 1):
                 count = _poisson(chance, weight * activity * scale)
