@@ -7,6 +7,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 BUILD = pathlib.Path(os.environ.get("HEARTH_BUILD", ROOT / "build" / "asan")).resolve()
+TSAN_BUILD, RELEASE_BUILD = ROOT / "build" / "tsan", ROOT / "build" / "release"
 BINARY = pathlib.Path(os.environ.get("HEARTH_BINARY", BUILD / "hearth")).resolve()
 
 
