@@ -1,4 +1,4 @@
-// Who is asking: from the request's headers to a Principal that may use the operation.
+// Authentication: from the request's headers to a Principal that may use the operation.
 #pragma once
 
 #include <memory>

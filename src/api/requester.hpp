@@ -8,13 +8,13 @@
 
 namespace hearth::api {
 
-// Of operations with `auth: key` only.
+// Only for operations with `auth: key`.
 store::Tenant tenant_of(const contract::Call& call);
 
-// Who answers for a change, for the audit log.
+// The actor who answers for a change, for the audit log.
 store::Actor actor_of(const contract::Call& call);
 
-// Where whoever acts comes from, as the audit log keeps it: address and user agent alone.
+// An actor of whom only the address and the user agent are known, for the audit log.
 store::Actor visitor_actor(std::string_view address, std::string_view user_agent);
 
 // The call's deadline, and where the engine's counts and its ignored parameters go: valid as long as the

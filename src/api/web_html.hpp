@@ -13,7 +13,7 @@ namespace hearth::api::html {
 // As text or as the value of an attribute in double quotes.
 std::string escape(std::string_view text);
 
-// Of the style sheet of all pages, in base64, as Content-Security-Policy names it.
+// The digest of the style sheet of all pages, in base64, as Content-Security-Policy names it.
 const std::string& style_hash();
 
 // Each returns a whole document. `fault` is what was wrong with the form before; empty: nothing.

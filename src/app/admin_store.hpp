@@ -42,7 +42,7 @@ class AdminStore {
   const OrganizationId& organization() const { return organization_; }
   store::Administration& administration() { return *administration_; }
 
-  // Of nobody.
+  // The actor who is nobody in particular.
   store::Actor actor() const;
   store::Actor actor(const store::User& user) const;
   // Throws where there is none.

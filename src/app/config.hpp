@@ -112,7 +112,7 @@ struct Config {
     std::optional<double> batch_discount = 0.5;
   } costs;
 
-  // Of each project, and of its requests by model; 0 = no limit.
+  // These limits hold for each project and, within it, for each model; 0 = no limit.
   struct Limits {
     bool enabled = true;
     std::uint64_t requests_per_minute = 10'000;

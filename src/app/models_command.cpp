@@ -32,7 +32,7 @@ struct Known {
   throw std::runtime_error(std::move(message));
 }
 
-// Of engine::Alias or store::ModelAlias.
+// `Aliases` holds engine::Alias or store::ModelAlias.
 template <class Aliases>
 bool has_alias(const Aliases& aliases, std::string_view name) {
   return std::ranges::any_of(aliases, [&](const auto& alias) { return alias.name == name; });

@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t blocking_threads = 4;
 constexpr std::size_t mailing_threads = 2;
-// Of what is counted but not written when the server ends: how long it is tried, and how often.
+// When the server ends, usage that is not written yet is tried for this long, with these pauses.
 constexpr std::chrono::milliseconds last_flush{2'000};
 constexpr std::chrono::milliseconds last_flush_pause{250};
 
@@ -80,7 +80,7 @@ std::unique_ptr<net::RedisClient> limits_redis(const Config& config, const async
   return std::make_unique<net::RedisClient>(executor, *net::RedisAddress::parse(config.limits.redis_url));
 }
 
-// Of all processes that count together; nullptr where this one counts by itself.
+// The ledger of all processes that count together; nullptr where this one counts by itself.
 std::unique_ptr<domain::LimitLedger> shared_ledger(const Config& config, net::RedisClient* redis) {
   if (!redis) return nullptr;
   return std::make_unique<domain::RedisLedger>(*redis, config.limits.reservation_time);

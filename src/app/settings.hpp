@@ -27,7 +27,7 @@ using Slot = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::chrono::mi
                           std::vector<std::string>*, log::Level*, log::Format*, domain::LedgerFailure*,
                           std::optional<double>*>;
 
-// Of integers, sizes and decimals as they are, of durations in milliseconds.
+// Bounds of a value; those of durations are in milliseconds.
 struct Bounds {
   std::uint64_t min = 0;
   std::uint64_t max = std::numeric_limits<std::uint64_t>::max();

@@ -21,7 +21,7 @@ class Clock {
   }
 };
 
-// Stands still until told to move.
+// A clock that stands still until a test moves it.
 class FakeClock final : public Clock {
  public:
   explicit FakeClock(

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-// Random bytes in stock, for ids: a call of the generator costs more than the bytes. Used once each; secrets
-// never come from a stock.
+// A stock of random bytes for ids, because a call of the generator costs more than the bytes. Each byte is
+// used once; secrets never come from a stock.
 class RandomStock {
  public:
   unsigned char next() {

@@ -1,4 +1,4 @@
-// Strong ids and where new ones come from.
+// Strong ids, and the source of new ones.
 //
 // An id is the API's prefix and 30 letters and digits: 9 of milliseconds since the epoch, so that ids sort by
 // creation, and 21 random ones (125 bits).

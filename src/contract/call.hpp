@@ -14,7 +14,7 @@
 
 namespace hearth::contract {
 
-// From where a request came; audit events keep it.
+// Where a request came from; audit events keep it.
 struct Client {
   std::string_view address;     // "127.0.0.1", "::1", "unix"
   std::string_view user_agent;  // as sent: bytes of any kind

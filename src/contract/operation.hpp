@@ -18,11 +18,11 @@ enum class SchemaId : std::uint16_t;
 inline constexpr SchemaId no_schema{0xFFFF};
 
 enum class Auth : std::uint8_t { none, key, admin_key, ephemeral };
-// Who may call it. With a project's key: any member, or the owners of the project or the organization. With
-// an admin key: readers are all users of the organization, owners are the organization's; project_member and
-// project_owner are those of the project in the path, and the organization's owners too.
+// The callers that are allowed. With a project's key: any member, or the owners of the project or the
+// organization. With an admin key: readers are all users of the organization, owners are the organization's;
+// project_member and project_owner are those of the project in the path, and the organization's owners too.
 enum class Role : std::uint8_t { member, reader, owner, project_member, project_owner };
-// What a call draws on beside requests; none = not limited by model, requests = by those alone.
+// The limit that a call uses besides requests; none = no limit by model, requests = by those alone.
 enum class Limited : std::uint8_t { none, requests, tokens, images, audio };
 enum class OperationStatus : std::uint8_t { implemented, planned };
 enum class BodyKind : std::uint8_t { none, json, multipart };

@@ -5,7 +5,7 @@
 
 namespace hearth::contract {
 
-// In the installation's currency; an absent price is none at all, but for those that fall back on another.
+// In the installation's currency. What has no price costs nothing, unless its price falls back to another.
 struct Prices {
   // For a million tokens.
   std::optional<double> input;

@@ -1,4 +1,4 @@
-// Who makes a request: the outcome of authentication.
+// The identity behind a request: the outcome of authentication.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,21 @@ namespace hearth::contract {
 enum class KeyKind : std::uint8_t { project, service_account, admin, ephemeral };
 
 enum class OwnerKind : std::uint8_t { user, service_account };
-// What a user is in the organization. A service account is `none`, unless it administers (the bootstrap's).
+// The role of a user in the organization. A service account has `none`, unless it administers (the
+// bootstrap's).
 enum class OrganizationRole : std::uint8_t { none, reader, owner };
 enum class ProjectRole : std::uint8_t { member, owner };
 
-// For whom a key acts. Kept with the key in caches; every administrative change reads it again.
+// The user or service account for which a key acts. Caches keep it with the key; every administrative change
+// reads it again.
 struct Owner {
   OwnerKind kind = OwnerKind::user;
   std::string id;  // of the user or the service account
   std::string name;
   std::string email;  // of users
   OrganizationRole role = OrganizationRole::none;
-  // The projects that it belongs to. An owner of the organization may do in every project what its owners
-  // may.
+  // The projects that it belongs to. An owner of the organization has the rights of an owner in every
+  // project.
   std::map<ProjectId, ProjectRole> projects;
 };
 

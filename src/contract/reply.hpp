@@ -24,7 +24,7 @@ class EventSink {
 };
 
 // The producer of a stream. It runs after the reply's header was sent, so whatever can fail before the first
-// event belongs into the handler. Cancelled when the client leaves.
+// event belongs in the handler. Cancelled when the client leaves.
 using EventProducer = std::move_only_function<Task<void>(EventSink&)>;
 
 struct BytesBody {

@@ -83,7 +83,7 @@ ErrorKind kind_of_state(std::string_view state) {
   if (std::ranges::find(busy, state) != busy.end()) return ErrorKind::busy;
   if (state.starts_with("23")) return ErrorKind::constraint;
   if (state == "08P01") return ErrorKind::statement;  // e.g. the wrong number of arguments
-  // Of the connection, of resources, of the operator, of the system below; idle for too long; internal.
+  // Faults of the connection, resources, the operator or the system; idle for too long; internal errors.
   for (const std::string_view part : {"08", "28", "3D", "53", "57", "58", "25P03", "XX"}) {
     if (state.starts_with(part)) return ErrorKind::unavailable;
   }

@@ -1,4 +1,4 @@
-// Who must show a client certificate, and whose counts.
+// The rules for client certificates: which requests must come with one, and which certificates count.
 //
 // The certificates that are active for an organization are demanded of each of its requests; those that are
 // active for a project, of requests with keys of that project. Where both are, a client may show one that

@@ -1,4 +1,4 @@
-// Who tries passwords too often waits.
+// Makes people wait who try passwords too often.
 #pragma once
 
 #include <chrono>

@@ -21,13 +21,13 @@
 
 namespace hearth::domain {
 
-// From where somebody comes.
+// Where a visitor comes from.
 struct Visitor {
   std::string address;
   std::string user_agent;
 };
 
-// Who is it? Thread: any.
+// Finds the user that an email address and a password belong to. Thread: any.
 class PasswordAuthenticator {
  public:
   PasswordAuthenticator(store::Users& users, Passwords& passwords) : users_(users), passwords_(passwords) {}

@@ -55,7 +55,7 @@ class ModelDirectory {
   const Clock& clock_;
   engine::Catalogue catalogue_;
   async::Semaphore reloading_{1};
-  // Of the last reload; held by whoever reloads.
+  // These members belong to the last reload; whoever holds `reloading_` may change them.
   std::vector<store::ModelRecord> records_;
   std::vector<store::ModelAlias> registered_aliases_;
   std::set<std::string> complaints_;

@@ -21,7 +21,7 @@ constexpr std::size_t hash_length = 32;
 constexpr std::size_t turns = 2;
 constexpr std::chrono::seconds patience{10};
 
-// Of no password that can be sent; with the parameters of real ones.
+// The hash of a password that nobody can send, with the parameters of real ones.
 const std::string& nobodys_hash(IdSource& ids) {
   static const std::string hash = hash_password(ids.secret(40), ids);
   return hash;

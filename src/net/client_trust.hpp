@@ -1,5 +1,5 @@
-// Whom a TLS listener lets in by their certificates. The layers above say which authorities count at the
-// moment; here handshakes ask for a certificate and judge it, without a restart when that changes.
+// The clients that a TLS listener admits by their certificates. The layers above say which authorities count
+// at the moment; here handshakes ask for a certificate and judge it, without a restart when that changes.
 #pragma once
 
 #include <memory>

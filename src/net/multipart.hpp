@@ -36,11 +36,11 @@ class MultipartParser {
   void finish() { finished_ = true; }
   Event next();
 
-  // Of the part that is open.
+  // The head of the part that is open.
   const PartHead& part() const { return part_; }
-  // Of the part_data event, until the next call.
+  // The bytes of the part_data event; valid until the next call.
   std::string_view data() const { return data_; }
-  // Of the failed event, for the client.
+  // The reason for the failed event, for the client.
   const std::string& failure() const { return failure_; }
 
  private:

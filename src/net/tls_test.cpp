@@ -143,7 +143,7 @@ TEST(Tls, NoticesClientsThatLeaveAndKeepsWhatTheySent) {
                   {}, 1, {{"127.0.0.1:0", certificate.options()}});
 }
 
-// Whom the server trusts can be changed while it runs.
+// A trust that can be changed while the server runs.
 class ChangingTrust final : public ClientTrustSource {
  public:
   void set(std::vector<TrustAnchor> anchors, ClientDemand demand) {

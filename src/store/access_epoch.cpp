@@ -75,7 +75,7 @@ void AccessEpoch::end(Reading& reading, std::optional<std::uint64_t> epoch) {
   std::vector<async::Resolver<void>> waiting;
   {
     std::lock_guard lock(mutex_);
-    // Of two that read at once, the later token wins nothing: at worst the next caller reads once more.
+    // When two callers read at once, either token may stay: at worst the next caller reads once more.
     if (epoch) {
       known_ = true;
       token_ = reading.token;

@@ -116,7 +116,7 @@ class StoreConformance : public testing::TestWithParam<db::Engine> {
             add_account(server, tenant)};
   }
 
-  // Who changes things in these tests.
+  // The actor who changes things in these tests.
   Actor act_for(const Tenant& tenant) {
     return {.organization = tenant.organization,
             .key = KeyId("key_test"),

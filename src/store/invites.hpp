@@ -52,7 +52,7 @@ struct SentInvite {
   std::string token;  // of the link; shown once, kept nowhere
 };
 
-// Who accepts, and how it is called from now on.
+// The person who accepts, with the name to use from now on.
 struct Acceptance {
   std::string name;
   std::string password_hash;

@@ -18,7 +18,7 @@
 
 namespace hearth::store {
 
-// Whose keys.
+// The owner of keys.
 struct OwnerId {
   OwnerKind kind = OwnerKind::user;
   std::string id;
@@ -59,7 +59,7 @@ class KeyDirectory {
   Task<Page<ListedKey>> list(Tenant tenant, PageRequest page);
   // ApiError 404 when the project, of whatever state, has no such key.
   Task<ListedKey> get(Tenant tenant, KeyId id);
-  // Of users only: a service account's key ends with it (ApiError 400 service_account_key).
+  // Only users' keys: a service account's key ends with the account (ApiError 400 service_account_key).
   Task<void> revoke(Actor actor, ProjectId project, KeyId id);
 
   Task<Page<ListedKey>> list_admin(OrganizationId organization, PageRequest page);

@@ -16,8 +16,8 @@ enum class ModelOrigin { registered, fine_tuned };
 
 struct ModelRecord {
   ModelId id;
-  // Whose it is: a fine-tuned model belongs to a project; one without a tenant is the server's and
-  // everyone's.
+  // The owner: a fine-tuned model belongs to a project; one without a tenant belongs to the server and is
+  // for everyone.
   std::optional<Tenant> tenant;
   ModelOrigin origin = ModelOrigin::registered;
   std::string spec;  // JSON, written and read by the catalogue

@@ -195,7 +195,7 @@ TEST_P(StoreConformance, AnInviteMakesAUserOnce) {
               "user_exists email");
     EXPECT_EQ(co_await events(s), (Types{"project.created", "project.created", "invite.sent",
                                          "project.archived", "user.added", "user.added", "invite.accepted"}));
-    // Who accepts acts for itself.
+    // The person who accepts is the actor.
     co_await s.database->read([&](db::Connection& connection) {
       const db::Rows rows = connection.query(
           "SELECT actor_id, actor_type FROM audit_logs WHERE type IN ('user.added', 'invite.accepted')");

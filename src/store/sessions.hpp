@@ -21,7 +21,7 @@ struct Session {
   UnixSeconds expires_at = 0;
 };
 
-// The session's user as who acts, from where the request came.
+// The session's user as the actor, with the request's origin.
 Actor session_actor(const User& user, std::string address, std::string user_agent);
 
 // Thread: any.
@@ -45,7 +45,7 @@ class Sessions {
   static std::string create_reset_in(db::Connection& connection, const Clock& clock, IdSource& ids,
                                      const User& user, std::chrono::seconds lifetime);
   Task<std::string> create_reset(User user, std::chrono::seconds lifetime);
-  // Whose password the link replaces; nullopt for unknown, used and expired ones.
+  // The user whose password the link replaces; nullopt for unknown, used and expired links.
   Task<std::optional<User>> find_reset(std::string token);
   // Uses the link up: the new password holds, all sessions of the user end. Audit event user.updated. False
   // as in find_reset().

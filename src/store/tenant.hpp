@@ -1,4 +1,4 @@
-// Whose data: every statement of the store names both.
+// The owner of data: every statement of the store names both members.
 #pragma once
 
 #include "base/id.hpp"

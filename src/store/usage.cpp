@@ -129,7 +129,7 @@ class LevelReading {
  private:
   static constexpr UnixSeconds buckets_at_once = 60;
 
-  // Of what is older than the first bucket, each project's last change.
+  // The last change of each project before the first bucket.
   void read_first() {
     std::vector<db::Param> values{query_.organization, query_.start};
     std::string sql =
@@ -204,7 +204,7 @@ void add_spending(db::Connection& connection, std::vector<CostDelta> costs, std:
   }
 }
 
-// Of a batch that is written already.
+// The spending of a batch that is written already.
 std::vector<Spending> read_spending(db::Connection& connection, const std::vector<CostDelta>& costs) {
   std::set<std::pair<ProjectId, UnixSeconds>> months;
   for (const CostDelta& cost : costs)

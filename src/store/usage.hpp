@@ -124,7 +124,7 @@ struct UsageQuery {
   std::size_t most_results = most_results_of_page;
 };
 
-// Of the dimensions grouped by, at their place in UsageDimension; empty texts where the series has none.
+// Values of the dimensions grouped by, at their place in UsageDimension; empty where the series has none.
 using UsageGroup = std::array<std::optional<std::string>, usage_dimensions>;
 
 struct UsageRow {

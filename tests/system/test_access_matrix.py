@@ -1,4 +1,4 @@
-"""Who may do what: every operation of the contract × every kind of key that should not open it, and those that should.
+"""The access rules: every operation of the contract × every kind of key that should not open it, and those that should.
 
 The operations come from the server's own /openapi.json, so a new one is walked without being named here. An operation that
 works on an object (a parameter in its path) needs a row in OBJECTS, or this test fails and says so.

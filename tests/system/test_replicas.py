@@ -83,7 +83,7 @@ class Replicas(unittest.TestCase):
             self.soon(there, secret, (429, "rate_limit_exceeded"))
 
     def test_roles(self):
-        """Of a person in the organization and in a project, and the end of both."""
+        """The roles of a person in the organization and in a project, and the end of both."""
         for number, (here, there) in enumerate(self.both_ways()):
             project, _, _ = tenants.add_project(here)
             if not number:

@@ -252,7 +252,7 @@ class _Reader:
         self.operations.append(operation)
 
     def _read_access(self, entry, operation):
-        """Who may call it, and which limits of the project it draws on."""
+        """The callers that are allowed, and the limits of the project that a call uses."""
         roles = ROLES[operation.auth]
         operation.role = entry.get("role", roles[0])
         if operation.role not in roles or operation.role == "":

@@ -1,4 +1,4 @@
-"""Who may include whom: app → api → domain → (jobs | engine | store) → (net | db) → contract → (async | json) → base.
+"""Allowed includes: app → api → domain → (jobs | engine | store) → (net | db) → contract → (async | json) → base.
 
 An include points to the same layer or to a lower one, never up and never sideways. Narrower than that order are:
 the store knows no network, an engine no database. And some foreign headers stay where they belong, because a file that

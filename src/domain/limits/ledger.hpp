@@ -36,7 +36,7 @@ inline constexpr std::int64_t bytes_per_megabyte = 1'000'000;
 
 enum class LimitKind : std::uint8_t { requests, requests_per_day, tokens, images, audio };
 
-// Of one project for one model; `unlimited` where there is none, 0 where nothing is allowed.
+// The limits of one project for one model; `unlimited` where there is none, 0 where nothing is allowed.
 struct Limits {
   std::int64_t requests = unlimited;  // a minute, as the next three
   std::int64_t tokens = unlimited;

@@ -26,7 +26,7 @@ class LimitWindow {
 
   // Decides, and counts what it lets in.
   Decision reserve(std::int64_t now, const Limits& limits, const Amounts& amounts, Reserving reserving);
-  // Of a ticket that this window gave out.
+  // The ticket must come from this window.
   void settle(std::int64_t now, const Ticket& ticket, const Outcome& outcome);
   // Nothing is counted or held any more.
   bool is_idle(std::int64_t now);
