@@ -7,17 +7,10 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include "base/utf8.hpp"
+
 namespace hearth::text {
 namespace {
-
-// Length of the sequence that starts with `lead`, 0 when no sequence does.
-std::size_t sequence_length(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead < 0xE0) return 2;
-  if (lead >= 0xE0 && lead < 0xF0) return 3;
-  if (lead >= 0xF0 && lead < 0xF5) return 4;
-  return 0;
-}
 
 bool is_continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
@@ -26,21 +19,8 @@ bool is_continuation(char c) {
 }  // namespace
 
 bool is_valid_utf8(std::string_view bytes) {
-  for (std::size_t i = 0; i < bytes.size();) {
-    const auto lead = static_cast<unsigned char>(bytes[i]);
-    const std::size_t length = sequence_length(lead);
-    if (length == 0 || i + length > bytes.size()) return false;
-    for (std::size_t k = 1; k < length; ++k) {
-      if (!is_continuation(bytes[i + k])) return false;
-    }
-    const auto second = length > 1 ? static_cast<unsigned char>(bytes[i + 1]) : 0;
-    if (lead == 0xE0 && second < 0xA0) return false;   // overlong
-    if (lead == 0xED && second >= 0xA0) return false;  // surrogates
-    if (lead == 0xF0 && second < 0x90) return false;   // overlong
-    if (lead == 0xF4 && second >= 0x90) return false;  // beyond U+10FFFF
-    i += length;
-  }
-  return true;
+  Utf8Checker checker;
+  return checker.add(bytes) && checker.complete();
 }
 
 std::size_t count_code_points(std::string_view utf8) {
