@@ -64,6 +64,7 @@ struct RequestHead {
   // Length of the body when announced; nullopt with chunked encoding; 0 without a body.
   std::optional<std::uint64_t> content_length = 0;
   bool secure = false;  // came over TLS
+  bool is_http_1_0 = false;
   // What the client showed in the handshake, or null; lives as long as the connection.
   ClientCertificate* client_certificate = nullptr;
 
@@ -102,8 +103,15 @@ class BodyReader {
   virtual Task<std::string> read_all(std::size_t limit) = 0;
 };
 
-// Where a handler answers, once. Either send(), or begin() write()* end(). HEAD: the body is dropped, its
-// length kept. Every call throws ConnectionLost when the client has gone. Thread: the session's.
+// Sockets: "net/web_socket.hpp".
+class WebSocket;
+struct SocketEnd;
+struct SocketOffer;
+struct SocketOptions;
+using SocketConversation = std::move_only_function<Task<void>(WebSocket&)>;
+
+// Where a handler answers, once. Either send(), or begin() write()* end(), or upgrade(). HEAD: the body is
+// dropped, its length kept. Every call throws ConnectionLost when the client has gone. Thread: the session's.
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
@@ -116,6 +124,12 @@ class ResponseWriter {
   // has failed: the connection is cut without the last chunk, so that no client takes it for complete.
   virtual Task<void> end(std::string_view last) = 0;
   Task<void> end() { return end({}); }
+  // Answers 101 and runs the conversation on the WebSocket that the connection then is; returns how it ended
+  // when that is over, and the connection ends with the handler. An exception of the conversation closes the
+  // socket with 1011 and goes on, unless it is the ConnectionLost of a socket that had ended already. Throws
+  // nothing of its own before the reply but ConnectionLost.
+  virtual Task<SocketEnd> upgrade(const SocketOffer& offer, const SocketOptions& options,
+                                  SocketConversation conversation) = 0;
   virtual bool begun() const = 0;
   // Ends when the client closes its side or the connection fails, and when it is cancelled; never otherwise.
   // For `producer || closed()`: a client that leaves stops the work that only it wanted. Bytes of a pipelined

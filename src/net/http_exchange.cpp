@@ -13,6 +13,7 @@
 #include "base/api_error.hpp"
 #include "base/text.hpp"
 #include "net/http_render.hpp"
+#include "net/web_socket_connection.hpp"
 
 namespace hearth::net {
 namespace {
@@ -27,6 +28,12 @@ constexpr auto hang_up_poll = std::chrono::milliseconds(100);
 constexpr auto drain_time = std::chrono::milliseconds(500);
 constexpr std::string_view invalid_request_type = "invalid_request_error";
 constexpr std::string_view line_end = "\r\n";
+
+// What a client that did not ask for it can switch to.
+void append_upgrade_offer(std::string& text) {
+  append_header(text, "upgrade", "websocket");
+  append_header(text, "sec-websocket-version", "13");
+}
 
 }  // namespace
 
@@ -148,7 +155,8 @@ std::string HttpExchange::start(const ResponseHead& head, Framing framing, std::
   begun_ = true;
   chunked_ = framing == Framing::chunked;
   sized_ = framing == Framing::sized;
-  if (framing == Framing::until_close || session_.draining_ || !rest_is_small() ||
+  // A proxy that took the upgrade for granted would send frames now: they must not be read as requests.
+  if (framing == Framing::until_close || session_.draining_ || !rest_is_small() || asks_for_socket() ||
       has_token(head.headers.get("connection"), "close")) {
     close_ = true;
   }
@@ -156,6 +164,7 @@ std::string HttpExchange::start(const ResponseHead& head, Framing framing, std::
   text.reserve(512);
   append_status_line(text, head.status);
   append_headers(text, head.headers);
+  if (head.status == 426) append_upgrade_offer(text);
   if (!has_no_body(head.status)) {
     if (sized_) append_header(text, "content-length", length);
     if (chunked_) append_header(text, "transfer-encoding", "chunked");
@@ -167,6 +176,40 @@ std::string HttpExchange::start(const ResponseHead& head, Framing framing, std::
   }
   text += line_end;
   return text;
+}
+
+bool HttpExchange::asks_for_socket() const {
+  return std::ranges::any_of(parser_.request().headers.entries(), [](const Headers::Entry& entry) {
+    return text::equals_ignore_case(entry.first.view(), "upgrade") && has_token(entry.second, "websocket");
+  });
+}
+
+Task<SocketEnd> HttpExchange::upgrade(const SocketOffer& offer, const SocketOptions& options,
+                                      SocketConversation conversation) {
+  if (begun_) throw std::logic_error("the reply has begun already");
+  begun_ = ended_ = upgraded_ = close_ = true;
+  std::string text;
+  append_status_line(text, 101);
+  append_header(text, "upgrade", "websocket");
+  append_header(text, "connection", "Upgrade");
+  append_header(text, "sec-websocket-accept", offer.accept);
+  if (!options.subprotocol.empty()) append_header(text, "sec-websocket-protocol", options.subprotocol);
+  append_headers(text, options.headers);
+  text += line_end;
+  co_await session_.write({buffer(text)});
+
+  WebSocketConnection socket(session_.stream_, session_.in_, options, session_.context_.limits);
+  struct Registration {
+    ~Registration() {
+      session.socket_ = nullptr;
+      session.peer_gone_ = session.peer_gone_ || socket.is_lost();
+    }
+    HttpSession& session;
+    WebSocketConnection& socket;
+  } registration{session_, socket};
+  session_.socket_ = &socket;
+  if (session_.draining_) socket.go_away();
+  co_return co_await socket.run(std::move(conversation));
 }
 
 Task<void> HttpExchange::send(ResponseHead head, std::string body) {

@@ -21,6 +21,8 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   Task<void> write(std::string_view bytes) override;
   Task<void> end(std::string_view last) override;
   using ResponseWriter::end;
+  Task<SocketEnd> upgrade(const SocketOffer& offer, const SocketOptions& options,
+                          SocketConversation conversation) override;
   bool begun() const override { return begun_; }
   Task<void> closed() override;
 
@@ -28,6 +30,7 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   bool body_done() const { return session_.parser_->done(); }
   // The connection cannot carry another request.
   bool must_close() const { return close_; }
+  bool was_upgraded() const { return upgraded_; }
   // The reply's end is the connection's end.
   bool until_close() const { return begun_ && !chunked_ && !sized_; }
   // Takes the rest of a small body that the handler left; false when that is more than it is worth.
@@ -44,6 +47,7 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   // With the head, where that has not left yet, and the end of the body after the last piece.
   Task<void> write_piece(std::string_view bytes, Piece piece);
   bool has_no_body(int status) const;
+  bool asks_for_socket() const;
   // Whether what the handler left of the body can be taken after the reply.
   bool rest_is_small() const;
   [[noreturn]] void fail_body(int status, std::string_view code, std::string message);
@@ -57,6 +61,7 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   bool ended_ = false;
   bool sized_ = false;
   bool chunked_ = false;
+  bool upgraded_ = false;
   bool close_ = false;
   TimePoint body_deadline_ = TimePoint::max();  // on top of the limits, while draining
   std::uint64_t body_bytes_ = 0;

@@ -32,6 +32,11 @@ struct ServerLimits {
   std::chrono::milliseconds body_time{30'000};   // without a single byte of an announced body
   std::size_t body_bytes_per_second = 1024;      // average below which a sender is cut, after body_time
   std::chrono::milliseconds write_time{30'000};  // a client that takes nothing for that long is cut
+  // A WebSocket's client that was not heard for this long is pinged, 0 = never; one that then stays silent is
+  // cut.
+  std::chrono::milliseconds socket_ping_interval{30'000};
+  std::chrono::milliseconds socket_pong_time{20'000};
+  std::chrono::milliseconds socket_close_time{5'000};  // for the client's answer to a close frame
 };
 
 // "127.0.0.1:8080", "[::1]:8080", "localhost:0", "unix:/run/hearth.sock". A stale socket file is removed.

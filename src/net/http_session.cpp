@@ -16,6 +16,7 @@
 #include "base/text.hpp"
 #include "net/http_exchange.hpp"
 #include "net/http_render.hpp"
+#include "net/web_socket_connection.hpp"
 
 namespace hearth::net {
 namespace {
@@ -58,6 +59,7 @@ HttpSession::HttpSession(SessionContext& context, Socket socket, boost::asio::ss
 
 void HttpSession::drain() {
   draining_ = true;
+  if (socket_) socket_->go_away();
   if (idle_) stream_.cancel();
 }
 
@@ -120,6 +122,7 @@ Task<HttpSession::Next> HttpSession::serve_one() {
   auto& head = parser_->request();
   head.remote_address = remote_address_;
   head.secure = tls_ != nullptr;
+  head.is_http_1_0 = parser_->is_http_1_0();
   head.client_certificate = client_certificate_.get();
   if (const auto expect = head.headers.get("expect");
       !expect.empty() && !text::equals_ignore_case(expect, "100-continue")) {
@@ -206,6 +209,7 @@ Task<HttpSession::Next> HttpSession::finish(HttpExchange& exchange) {
     co_return Next::close;
   }
   if (peer_gone_) co_return Next::close;
+  if (exchange.was_upgraded()) co_return Next::linger;
   if (exchange.must_close()) {
     co_return exchange.body_done() && in_.empty() ? Next::close : Next::linger;
   }

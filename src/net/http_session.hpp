@@ -20,6 +20,8 @@
 
 namespace hearth::net {
 
+class WebSocketConnection;
+
 struct SessionCounters {
   std::atomic<std::size_t> open{0};
   std::atomic<std::size_t> accepted{0};
@@ -44,7 +46,7 @@ class HttpSession
   // Until the connection ends. Throws nothing but a cancellation.
   Task<void> run();
 
-  // The server stops: an idle connection ends now, a busy one after its reply.
+  // The server stops: an idle connection and a WebSocket end now, a busy one after its reply.
   void drain();
   // Ends pending reads and writes; the handler sees ConnectionLost.
   void cut();
@@ -74,6 +76,7 @@ class HttpSession
   ReadBuffer in_;
   std::optional<HttpParser> parser_;
   Arrival next_arrival_ = Arrival::likely;  // a client that has just connected has sent its request
+  WebSocketConnection* socket_ = nullptr;   // while the connection is one
   bool idle_ = true;
   bool draining_ = false;
   bool peer_gone_ = false;

@@ -82,6 +82,14 @@ class RawClient {
     }
     co_return text + take(std::min<std::size_t>(size, in_.size()));
   }
+  // What is here or comes next; empty at the end.
+  Task<std::string> read_some() {
+    if (in_.empty()) {
+      if (const auto io = co_await stream_.fill(in_, Arrival::likely, deadline()); io.error)
+        last_error_ = io.error;
+    }
+    co_return take(in_.size());
+  }
   Task<std::string> read_to_end() { return read_until("\x01 never sent \x02"); }
 
   Stream& stream() { return stream_; }

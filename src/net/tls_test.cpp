@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/test_certificates.hpp"
-#include "net/test_server.hpp"
+#include "net/test_socket.hpp"
 
 namespace hearth::net {
 namespace {
@@ -85,6 +85,28 @@ TEST(Tls, ServesAndVerifies) {
                   [](TestServer& test) -> Task<void> {
                     HttpClient distrustful(https(test, "localhost"), {});
                     EXPECT_THROW(co_await distrustful.send({}), ClientError);
+                  },
+                  {}, 1, {{"127.0.0.1:0", certificate.options()}});
+}
+
+TEST(Tls, CarriesWebSockets) {
+  const Certificate certificate;
+  TestServer::run(testing::SocketServer::talk(testing::SocketServer::echo),
+                  [&certificate](TestServer& test) -> Task<void> {
+                    boost::asio::ssl::context context(boost::asio::ssl::context::tls_client);
+                    context.load_verify_file(certificate.options().certificate_file);
+                    auto raw = co_await test.connect();
+                    const auto failed = co_await raw->stream().connect_tls(
+                        context, "localhost", std::chrono::steady_clock::now() + 5s);
+                    EXPECT_FALSE(failed) << failed.message();
+                    auto client = co_await testing::SocketClient::open(std::move(raw));
+                    for (const std::size_t size : {5, 70'000, 900'000}) {
+                      const std::string text(size, 't');
+                      co_await client.say(text);
+                      EXPECT_EQ((co_await client.read_text()).size(), size);
+                    }
+                    co_await client.send(testing::close_frame(1000));
+                    EXPECT_EQ(co_await client.read_close(), 1000);
                   },
                   {}, 1, {{"127.0.0.1:0", certificate.options()}});
 }
