@@ -5,19 +5,16 @@
 #include <fmt/format.h>
 
 #include "contract/fields.hpp"
-#include "contract/operations.hpp"
 
 namespace hearth::api {
 namespace {
 
 namespace field = contract::field;
 using contract::Limited;
-using contract::OperationId;
 
 domain::Generates generated_by(const contract::Operation& operation) {
-  const bool reads_only =
-      operation.id == OperationId::create_embedding || operation.id == OperationId::create_moderation;
-  return reads_only ? domain::Generates::nothing : domain::Generates::text;
+  return operation.usage == contract::UsageKind::completions ? domain::Generates::text
+                                                             : domain::Generates::nothing;
 }
 
 std::int64_t context_of(const engine::Model& model) {

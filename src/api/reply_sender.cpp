@@ -32,7 +32,7 @@ Task<void> ReplySender::send(Exchange& exchange, contract::Reply reply) const {
     json::write_to(body, *document);
   } else {
     auto& bytes = std::get<contract::BytesBody>(reply.body);
-    contract::gate::check_bytes_reply(validator_, *exchange.operation, reply.status);
+    contract::gate::check_bytes_reply(*exchange.operation, reply.status, bytes.content_type);
     type = bytes.content_type;
     body = std::move(bytes.bytes);
   }

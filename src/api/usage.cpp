@@ -16,9 +16,9 @@ namespace hearth::api {
 namespace {
 
 namespace field = contract::field;
+using contract::UsageKind;
 using store::UsageCounts;
 using store::UsageDimension;
-using store::UsageKind;
 
 struct Member {
   std::string_view name;

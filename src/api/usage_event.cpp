@@ -1,41 +1,9 @@
 #include "api/usage_event.hpp"
 
-#include <array>
-#include <string_view>
+#include <string>
 
 namespace hearth::api {
 namespace {
-
-using store::UsageKind;
-
-struct Counted {
-  std::string_view operation;
-  UsageKind kind;
-  std::string_view source{};
-};
-constexpr std::array operations{
-    Counted{"create_chat_completion", UsageKind::completions},
-    Counted{"create_completion", UsageKind::completions},
-    Counted{"create_response", UsageKind::completions},
-    Counted{"create_run", UsageKind::completions},
-    Counted{"create_thread_and_run", UsageKind::completions},
-    Counted{"submit_tool_outputs_to_run", UsageKind::completions},
-    Counted{"create_embedding", UsageKind::embeddings},
-    Counted{"create_moderation", UsageKind::moderations},
-    Counted{"create_image", UsageKind::images, "image.generation"},
-    Counted{"create_image_edit", UsageKind::images, "image.edit"},
-    Counted{"create_image_variation", UsageKind::images, "image.variation"},
-    Counted{"create_speech", UsageKind::audio_speeches},
-    Counted{"create_transcription", UsageKind::audio_transcriptions},
-    Counted{"create_translation", UsageKind::audio_transcriptions},
-};
-
-const Counted* find(std::string_view operation) {
-  for (const Counted& each : operations) {
-    if (each.operation == operation) return &each;
-  }
-  return nullptr;
-}
 
 bool used_anything(const contract::Used& used) {
   return used.input_tokens > 0 || used.output_tokens > 0 || used.images > 0 || used.characters > 0 ||
@@ -47,18 +15,17 @@ bool used_anything(const contract::Used& used) {
 std::optional<domain::UsageEvent> usage_event(const contract::Operation& operation,
                                               const contract::Principal& principal, contract::Used used,
                                               const Ending& ending, const domain::CostSettings& costs) {
-  const Counted* counted = find(operation.name);
-  if (!counted || used.requests == 0 || !principal.project) return std::nullopt;
+  if (!operation.usage || used.requests == 0 || !principal.project) return std::nullopt;
   if (!used_anything(used) && !ending.client_left) return std::nullopt;
   if (used.input_tokens == 0) used.input_tokens = ending.prompt_tokens;
   const bool of_user = principal.owner.kind == contract::OwnerKind::user;
   return domain::UsageEvent{.series = {.tenant = {principal.organization, *principal.project},
-                                       .kind = counted->kind,
+                                       .kind = *operation.usage,
                                        .user = of_user ? principal.owner.id : std::string(),
                                        .key = principal.key,
                                        .model = used.model,
                                        .delivery = used.delivery,
-                                       .source = std::string(counted->source),
+                                       .source = std::string(operation.usage_source),
                                        .size = used.image_size},
                             .counts = {.requests = used.requests,
                                        .input_tokens = used.input_tokens,

@@ -44,7 +44,7 @@ TEST(UsageEvent, AServiceAccountIsNoUser) {
   const auto made =
       usage_event(operation_named("create_embedding"), who, {.requests = 1, .input_tokens = 1}, {}, {});
   EXPECT_EQ(made->series.user, "");
-  EXPECT_EQ(made->series.kind, store::UsageKind::embeddings);
+  EXPECT_EQ(made->series.kind, contract::UsageKind::embeddings);
 }
 
 TEST(UsageEvent, EveryLimitedOperationHasAKind) {

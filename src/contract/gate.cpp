@@ -107,12 +107,10 @@ void check_reply(const Validator& validator, const Operation& operation, int sta
   refuse(operation, what, violation->message);
 }
 
-void check_bytes_reply(const Validator&, const Operation& operation, int status) {
-  for (const ReplyForm& form : operation.replies) {
-    const bool is_raw = form.kind == ReplyKind::bytes || form.kind == ReplyKind::text;
-    if (form.status == status && is_raw) return note_reply(operation, status);
-  }
-  refuse(operation, fmt::format("reply {}", status), "the contract declares no bytes or text here");
+void check_bytes_reply(const Operation& operation, int status, std::string_view content_type) {
+  if (answers_bytes(operation, status, content_type)) return note_reply(operation, status);
+  refuse(operation, fmt::format("reply {}", status),
+         fmt::format("the contract declares no bytes or text of type '{}' here", content_type));
 }
 
 void check_event(const Validator& validator, const Operation& operation, std::string_view event,
@@ -135,6 +133,16 @@ void check_error(const Validator& validator, const Operation* operation, int sta
   if (auto violation = judge_error(validator, body))
     report(operation, fmt::format("error {}", status), violation->message);
   note_error(operation, status, body);
+}
+
+void check_error_event(const Validator& validator, const Operation& operation, std::string_view event,
+                       const json::value& data) {
+  const EventForm& form = operation.error_event;
+  if (event != form.name) report(&operation, fmt::format("event '{}'", event), "it is not the error event");
+  if (form.schema == validator.tables().error_schema) return;  // check_error has seen it
+  if (auto violation = validator.validate(form.schema, data, Strictness::reply))
+    report(&operation, fmt::format("event '{}'", event), violation->message);
+  the_log().write({{"kind", "event"}, {"operation", operation.name}, {"event", event}});
 }
 
 }  // namespace hearth::contract::gate

@@ -20,19 +20,24 @@ namespace hearth::contract::gate {
 
 // Throw ApiError 500 contract_violation when the reply or the event is not what the contract says.
 void check_reply(const Validator& validator, const Operation& operation, int status, const json::value& body);
-void check_bytes_reply(const Validator& validator, const Operation& operation, int status);
+// Bytes or a text.
+void check_bytes_reply(const Operation& operation, int status, std::string_view content_type);
 void check_event(const Validator& validator, const Operation& operation, std::string_view event,
                  const json::value& data);
 // `operation` is null for a route that does not exist. A violation is logged only: the error is on its way
 // already.
 void check_error(const Validator& validator, const Operation* operation, int status, const json::value& body);
+// The error's event in a stream that fails; as check_error.
+void check_error_event(const Validator& validator, const Operation& operation, std::string_view event,
+                       const json::value& data);
 
 #else
 
 inline void check_reply(const Validator&, const Operation&, int, const json::value&) {}
-inline void check_bytes_reply(const Validator&, const Operation&, int) {}
+inline void check_bytes_reply(const Operation&, int, std::string_view) {}
 inline void check_event(const Validator&, const Operation&, std::string_view, const json::value&) {}
 inline void check_error(const Validator&, const Operation*, int, const json::value&) {}
+inline void check_error_event(const Validator&, const Operation&, std::string_view, const json::value&) {}
 
 #endif
 

@@ -40,7 +40,7 @@ TEST(Gate, TurnsAViolationIntoAnErrorOfTheServer) {
                                 {{"object", "list"}, {"data", json::array()}});
             }),
             refused);
-  EXPECT_EQ(code_of([] { gate::check_bytes_reply(Validator::api(), models(), 200); }), refused);
+  EXPECT_EQ(code_of([] { gate::check_bytes_reply(models(), 200, "text/plain"); }), refused);
   EXPECT_EQ(code_of([] { gate::check_event(Validator::api(), models(), "", json::object()); }), refused);
 }
 

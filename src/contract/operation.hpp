@@ -5,8 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
+
+#include "contract/usage_kind.hpp"
 
 namespace hearth::contract {
 
@@ -27,12 +30,16 @@ enum class Limited : std::uint8_t { none, requests, tokens, images, audio };
 enum class OperationStatus : std::uint8_t { implemented, planned };
 enum class BodyKind : std::uint8_t { none, json, multipart };
 enum class ReplyKind : std::uint8_t { empty, json, text, bytes };
-enum class StreamEnd : std::uint8_t { none, done };  // done: a last "data: [DONE]"
+// What follows the last event of a stream: nothing, "data: [DONE]", or the same as an event named "done".
+enum class StreamEnd : std::uint8_t { none, done, done_event };
+// What becomes of the work when the client leaves before its reply.
+enum class Cancel : std::uint8_t { never, when_client_leaves };
 
 struct ReplyForm {
   int status;
   ReplyKind kind;
   SchemaId schema;
+  std::span<const std::string_view> media;  // of bytes: the content types; empty = any
 };
 
 struct EventForm {
@@ -49,15 +56,20 @@ struct Operation {
   Auth auth;
   Role role;  // member where `auth` is none or ephemeral
   Limited limited;
+  std::optional<UsageKind> usage;  // none: no model works for it
+  std::string_view usage_source;   // of images: "image.generation"
+  Cancel cancel;
   OperationStatus status;
   BodyKind body_kind;
   SchemaId body;
   std::size_t body_limit;       // bytes
+  std::size_t file_limit;       // bytes of each file in a multipart body
   std::uint32_t memory_factor;  // bytes of memory a byte of body may cost; admission counts with it
   SchemaId path_fields;         // an object type: one field per {parameter}, in the route's order
   SchemaId query_fields;        // an object type
   std::span<const ReplyForm> replies;
   std::span<const EventForm> events;
+  EventForm error_event;  // how a stream that fails says so; see stream_error.hpp
   StreamEnd stream_end;
   std::span<const std::string_view> path_names;  // the {parameters}, in the route's order
   std::span<const std::string_view> errors;      // codes beyond those that every operation can answer
@@ -67,6 +79,8 @@ std::span<const Operation> operations();
 const Operation& operation(OperationId id);
 // nullptr when the operation has no reply of this status.
 const ReplyForm* find_reply_form(const Operation& operation, int status);
+// Whether a reply of this status may be bytes, or a text, of this Content-Type (parameters aside).
+bool answers_bytes(const Operation& operation, int status, std::string_view content_type);
 const EventForm* find_event_form(const Operation& operation, std::string_view event);
 
 }  // namespace hearth::contract

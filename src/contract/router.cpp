@@ -84,6 +84,18 @@ const ReplyForm* find_reply_form(const Operation& operation, int status) {
   return found != operation.replies.end() ? &*found : nullptr;
 }
 
+bool answers_bytes(const Operation& operation, int status, std::string_view content_type) {
+  std::string_view media = content_type.substr(0, content_type.find(';'));
+  while (media.ends_with(' '))
+    media.remove_suffix(1);
+  return std::ranges::any_of(operation.replies, [&](const ReplyForm& form) {
+    if (form.status != status) return false;
+    if (form.kind == ReplyKind::text) return media == "text/plain";
+    const bool listed = form.media.empty() || std::ranges::find(form.media, media) != form.media.end();
+    return form.kind == ReplyKind::bytes && listed;
+  });
+}
+
 const EventForm* find_event_form(const Operation& operation, std::string_view event) {
   const auto found = std::ranges::find(operation.events, event, &EventForm::name);
   return found != operation.events.end() ? &*found : nullptr;

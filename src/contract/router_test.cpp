@@ -54,6 +54,34 @@ TEST(Router, NamesTheAllowedMethods) {
   EXPECT_THAT(found("get", "/v1/plans"), ElementsAre("allowed:", "POST"));
 }
 
+TEST(Operation, AnswersBytesOfTheTypesThatItLists) {
+  const Operation& part = *std::get<Route>(find("GET", "/v1/things/a/parts/b")).operation;
+  EXPECT_TRUE(answers_bytes(part, 200, "application/pdf"));
+  EXPECT_FALSE(answers_bytes(part, 201, "application/pdf"));
+  const Operation& speech = *std::get<Route>(find("POST", "/v1/things/a/speech")).operation;
+  EXPECT_TRUE(answers_bytes(speech, 200, "audio/wav"));
+  EXPECT_TRUE(answers_bytes(speech, 200, "text/plain ; charset=utf-8"));
+  EXPECT_FALSE(answers_bytes(speech, 200, "audio/ogg"));
+  EXPECT_FALSE(answers_bytes(speech, 200, ""));
+}
+
+TEST(Operation, SaysWhatItCountsAsAndWhetherItsWorkStops) {
+  const Operation& create = *std::get<Route>(find("POST", "/v1/things")).operation;
+  EXPECT_EQ(create.usage, UsageKind::completions);
+  EXPECT_EQ(create.cancel, Cancel::when_client_leaves);
+  EXPECT_EQ(create.stream_end, StreamEnd::done);
+  const Operation& speech = *std::get<Route>(find("POST", "/v1/things/a/speech")).operation;
+  EXPECT_EQ(speech.usage, UsageKind::images);
+  EXPECT_EQ(speech.usage_source, "image.edit");
+  EXPECT_EQ(speech.cancel, Cancel::never);
+  const Operation& get = *std::get<Route>(find("GET", "/v1/things/a")).operation;
+  EXPECT_EQ(get.usage, std::nullopt);
+  EXPECT_EQ(get.cancel, Cancel::when_client_leaves);
+  const Operation& upload = *std::get<Route>(find("POST", "/v1/things/special/content")).operation;
+  EXPECT_EQ(upload.body_limit, 512u << 20);
+  EXPECT_EQ(upload.file_limit, 100u << 20);
+}
+
 TEST(Router, RefusesWhatIsNoRoute) {
   for (std::string_view path : {"", "/", "v1/things", "/v1", "/v1/things/", "//v1/things", "/v1//things",
                                 "/v2/things", "/v1/things/%zz", "/v1/things/%00", "/v1/things/%ff",
@@ -106,7 +134,7 @@ TEST(Operation, TellsWhatTheContractSays) {
   EXPECT_EQ(find_reply_form(create, 404), nullptr);
   EXPECT_EQ(find_event_form(create, "")->schema, fixture::part);
   EXPECT_EQ(find_event_form(create, "x"), nullptr);
-  EXPECT_EQ(fixture::tables.operations.operations[7].status, OperationStatus::planned);
+  EXPECT_EQ(fixture::tables.operations.operations.back().status, OperationStatus::planned);
 }
 
 }  // namespace

@@ -17,28 +17,19 @@
 #include "base/clock.hpp"
 #include "base/id.hpp"
 #include "base/money.hpp"
+#include "contract/usage_kind.hpp"
 #include "contract/used.hpp"
 #include "db/database.hpp"
 #include "store/tenant.hpp"
 
 namespace hearth::store {
 
-enum class UsageKind : std::uint8_t {
-  completions,
-  embeddings,
-  moderations,
-  images,
-  audio_speeches,
-  audio_transcriptions,
-  code_interpreter_sessions,
-};
-
 enum class UsageWidth : std::uint8_t { minute, hour, day };
 UnixSeconds seconds_of(UsageWidth width);
 
 struct UsageSeries {
   Tenant tenant;
-  UsageKind kind = UsageKind::completions;
+  contract::UsageKind kind = contract::UsageKind::completions;
   std::string user;  // empty: the key belongs to no user
   KeyId key;         // empty: there was none
   std::string model;
@@ -115,7 +106,7 @@ inline constexpr std::size_t most_results_of_page = 30'000;
 
 struct UsageQuery {
   OrganizationId organization;
-  UsageKind kind = UsageKind::completions;
+  contract::UsageKind kind = contract::UsageKind::completions;
   UsageWidth width = UsageWidth::day;
   UnixSeconds start = 0;  // both multiples of the width
   UnixSeconds end = 0;

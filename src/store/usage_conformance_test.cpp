@@ -281,7 +281,7 @@ TEST_P(StoreConformance, PagesOfCostsAndLevelsEndEarlyToo) {
 TEST_P(StoreConformance, KindsAndOrganizationsAreApart) {
   const auto server = std::make_unique<Counting>(start());
   UsageSeries images = series_of();
-  images.kind = UsageKind::images;
+  images.kind = contract::UsageKind::images;
   images.source = "image.edit";
   images.size = "256x256";
   UsageSeries foreign = series_of();
@@ -293,7 +293,7 @@ TEST_P(StoreConformance, KindsAndOrganizationsAreApart) {
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].counts, (UsageCounts{.requests = 1, .input_tokens = 1}));
   UsageQuery query = days(base, 1);
-  query.kind = UsageKind::images;
+  query.kind = contract::UsageKind::images;
   query.group_by = {UsageDimension::source, UsageDimension::size};
   const UsageSums sums = wait(runtime_, server->usage.query(query));
   rows = sums.rows;
@@ -301,7 +301,7 @@ TEST_P(StoreConformance, KindsAndOrganizationsAreApart) {
   EXPECT_EQ(rows[0].counts, (UsageCounts{.requests = 1, .images = 3}));
   EXPECT_EQ(sums.groups[rows[0].group][static_cast<std::size_t>(UsageDimension::source)], "image.edit");
   EXPECT_EQ(sums.groups[rows[0].group][static_cast<std::size_t>(UsageDimension::size)], "256x256");
-  query.kind = UsageKind::moderations;
+  query.kind = contract::UsageKind::moderations;
   query.group_by.clear();
   EXPECT_TRUE(wait(runtime_, server->usage.query(query)).rows.empty());
 }

@@ -21,7 +21,8 @@ void restrict(std::string& sql, std::vector<db::Param>& values, std::string_view
   sql += ")";
 }
 
-std::int64_t find_scope(db::Connection& connection, const OrganizationId& organization, UsageKind kind) {
+std::int64_t find_scope(db::Connection& connection, const OrganizationId& organization,
+                        contract::UsageKind kind) {
   const db::Rows rows =
       connection.query("SELECT scope FROM usage_series WHERE organization_id = $1 AND kind = $2 LIMIT 1",
                        {organization, of(kind).name});

@@ -57,7 +57,7 @@ inline constexpr std::array kinds{
     Kind{"code_interpreter_sessions", of_sessions},
 };
 
-inline const Kind& of(UsageKind kind) {
+inline const Kind& of(contract::UsageKind kind) {
   return kinds[static_cast<std::size_t>(kind)];
 }
 
@@ -78,6 +78,7 @@ void restrict(std::string& sql, std::vector<db::Param>& values, std::string_view
               const std::vector<std::string>& allowed);
 
 // What the rows of an organization's series of a kind are found by; 0 when it has none.
-std::int64_t find_scope(db::Connection& connection, const OrganizationId& organization, UsageKind kind);
+std::int64_t find_scope(db::Connection& connection, const OrganizationId& organization,
+                        contract::UsageKind kind);
 
 }  // namespace hearth::store::usage_tables

@@ -1,7 +1,7 @@
 """Judges a contract that was read whole: names, routes, inheritance, what nobody uses."""
 import re
 
-from model import ERROR_SCHEMA, Type, names_in
+from model import ERROR_SCHEMA, STREAM_ERROR_MEMBERS, Type, names_in
 
 
 class Checker:
@@ -78,6 +78,8 @@ class Checker:
             self.problems.add(operation.where, f"{operation.name}: role {operation.role} needs a path parameter 'project_id'")
         holder = Type("fields", operation.where, fields=operation.path_fields + operation.query_fields)
         self._check_fields(holder)
+        if operation.limited != "none" and not operation.usage:
+            self.problems.add(operation.where, f"{operation.name} is 'limited', so it must say its 'usage'")
         if operation.body:
             self._need(operation.body, operation.where)
         for reply in operation.replies:
@@ -85,6 +87,23 @@ class Checker:
                 self._need(reply.schema, operation.where)
         for schema in operation.events.values():
             self._need(schema, operation.where)
+        if operation.names_error:
+            self._check_error_event(operation)
+
+    def _check_error_event(self, operation):
+        """The pipeline must be able to fill it in: the error's own members, a number, or a constant."""
+        name, schema = operation.error_event
+        self._need(schema, operation.where)
+        type_ = self.contract.resolve(self.contract.schemas[schema])
+        if name in operation.events:
+            self.problems.add(operation.where, f"{operation.name}: '{name}' is an event and the error event")
+        if schema == ERROR_SCHEMA:
+            return
+        for own in self.contract.fields_of(type_):
+            if own.required and own.name in ("param", "code") and not self.contract.resolve(own.type).nullable:
+                self.problems.add(operation.where, f"{operation.name}: '{own.name}' of an error event may be null or absent")
+            if own.required and own.name not in STREAM_ERROR_MEMBERS and self.contract.resolve(own.type).form != "const":
+                self.problems.add(operation.where, f"{operation.name}: nothing is known to put into '{own.name}' of an error event")
 
     def _check_routes(self):
         seen = {}
@@ -101,6 +120,7 @@ def unused_schemas(contract):
     for op in contract.operations:
         queue += [op.body] if op.body else []
         queue += [r.schema for r in op.replies if r.kind == "json"] + list(op.events.values())
+        queue += [op.error_event[1]] if op.names_error else []
         queue += [n for f in op.path_fields + op.query_fields for n in names_in(f.type)]
     while queue:
         name = queue.pop()

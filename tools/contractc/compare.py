@@ -143,7 +143,7 @@ class Theirs:
             shape.item = self.shape(schema["items"])
         if kind == "object":
             required = schema.get("required", [])
-            shape.fields = {name: (name in required, _Later(self.shape, value))
+            shape.fields = {self._own_name(name, value): (name in required, _Later(self.shape, value))
                             for name, value in schema.get("properties", {}).items()}
             extra = schema.get("additionalProperties", None)
             if isinstance(extra, dict):
@@ -151,6 +151,11 @@ class Theirs:
             elif extra is True or (extra is None and not shape.fields):
                 shape.item = Shape(_ANY)
         return shape
+
+    @staticmethod
+    def _own_name(name, value):
+        """Forms write `x[]` for an array, as queries do."""
+        return name.removesuffix("[]") if value.get("type") == "array" else name
 
     def _union(self, arms):
         nullable = any(arm.nullable for arm in arms)
@@ -355,7 +360,9 @@ def _compare_operation(op, described, ours, theirs, comparison):
     for reply in op.replies:
         content = replies.get(reply.status, {}).get("content", {})
         if reply.kind != "json" or "application/json" not in content:
-            comparison.differs(op.name, "reply", reply.kind, sorted(content))
+            if not _is_raw_alike(reply, content):
+                place = op.name if reply.kind == "json" else f"{op.name}|{reply.kind}"
+                comparison.differs(place, "reply", reply.kind, sorted(content))
             continue
         described_reply = content["application/json"]["schema"]
         comparison.schema(op.name, ours.schema(reply.schema), theirs.shape(described_reply), is_reply=True)
@@ -365,6 +372,16 @@ def _compare_operation(op, described, ours, theirs, comparison):
         for schema in op.events.values():
             chunk = theirs.shape(described_events or described_reply)
             comparison.schema(op.name, ours.schema(schema), chunk, is_reply=True)
+
+
+def _is_raw_alike(reply, content):
+    """Whether a reply that is no JSON is described as we have it."""
+    if reply.kind == "empty":
+        return not content
+    if reply.kind == "text":
+        return "text/plain" in content
+    binary = {media for media, own in content.items() if own.get("schema", {}).get("format") == "binary"}
+    return reply.kind == "bytes" and bool(binary) and binary == set(reply.media or binary)
 
 
 def _is_whole(op):

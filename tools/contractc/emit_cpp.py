@@ -138,26 +138,49 @@ def schema_arrays(tables):
 def operation_arrays(contract, tables):
     parts, rows = [], []
     for index, op in enumerate(contract.operations):
+        spans = _Spans(index, parts)
+        media = [spans.take("std::string_view", f"media_{place}", map(_view, reply.media))
+                 for place, reply in enumerate(op.replies)]
         replies = [f"{{{reply.status}, ReplyKind::{reply.kind}, "
-                   f"SchemaId{{{tables.schema_id(reply.schema) if reply.kind == 'json' else NO_NODE}}}}}"
-                   for reply in op.replies]
-        events = [f"{{{_view(name)}, SchemaId{{{tables.schema_id(schema)}}}}}" for name, schema in op.events.items()]
-        names, errors = [_view(name) for name in path_names(op)], [_view(code) for code in op.errors]
-        spans = []
-        for type_, name, items in (("ReplyForm", "replies", replies), ("EventForm", "events", events),
-                                   ("std::string_view", "path_names", names), ("std::string_view", "errors", errors)):
-            if items:
-                parts.append(_array(type_, f"{name}_{index}", items))
-            spans.append(_span(f"{name}_{index}", items) if items else "{}")
+                   f"SchemaId{{{tables.schema_id(reply.schema) if reply.kind == 'json' else NO_NODE}}}, {own}}}"
+                   for reply, own in zip(op.replies, media)]
         path_fields, query_fields = tables.operation_fields[op.name]
-        body = tables.schema_id(op.body) if op.body else NO_NODE
-        rows.append(
-            f"{{OperationId{{{index}}}, {_view(op.name)}, {_view(op.group)}, {_view(op.method)}, {_view(op.path)},\n"
-            f"     Auth::{op.auth}, Role::{op.role}, Limited::{op.limited}, OperationStatus::{'planned' if op.planned else 'implemented'}, "
-            f"BodyKind::{op.body_kind}, SchemaId{{{body}}}, {op.body_limit}U, {op.memory},\n"
-            f"     SchemaId{{{path_fields}}}, SchemaId{{{query_fields}}}, {spans[0]}, {spans[1]},\n"
-            f"     StreamEnd::{'done' if op.ends_with_done else 'none'}, {spans[2]}, {spans[3]}}}")
+        members = {
+            "id": f"OperationId{{{index}}}", "name": _view(op.name), "group": _view(op.group), "method": _view(op.method),
+            "path": _view(op.path), "auth": f"Auth::{op.auth}", "role": f"Role::{op.role}", "limited": f"Limited::{op.limited}",
+            "usage": f"UsageKind::{op.usage}" if op.usage else "std::nullopt", "usage_source": _view(op.usage_source),
+            "cancel": f"Cancel::{op.cancel}", "status": f"OperationStatus::{'planned' if op.planned else 'implemented'}",
+            "body_kind": f"BodyKind::{op.body_kind}",
+            "body": f"SchemaId{{{tables.schema_id(op.body) if op.body else NO_NODE}}}",
+            "body_limit": f"{op.body_limit}U", "file_limit": f"{op.file_limit}U", "memory_factor": op.memory,
+            "path_fields": f"SchemaId{{{path_fields}}}", "query_fields": f"SchemaId{{{query_fields}}}",
+            "replies": spans.take("ReplyForm", "replies", replies),
+            "events": spans.take("EventForm", "events", [_event(own, tables) for own in op.events.items()]),
+            "error_event": _event(op.error_event, tables), "stream_end": f"StreamEnd::{op.stream_end}",
+            "path_names": spans.take("std::string_view", "path_names", map(_view, path_names(op))),
+            "errors": spans.take("std::string_view", "errors", map(_view, op.errors)),
+        }
+        rows.append("{" + ", ".join(f".{name} = {value}" for name, value in members.items()) + "}")
     return "\n".join(parts) + "\n" + _array("Operation", "operation_rows", rows)
+
+
+class _Spans:
+    """Gives an operation's lists arrays of their own, named by its number."""
+
+    def __init__(self, index, parts):
+        self.index, self.parts = index, parts
+
+    def take(self, type_, name, items):
+        items, own = list(items), f"{name}_{self.index}"
+        if not items:
+            return "{}"
+        self.parts.append(_array(type_, own, items))
+        return _span(own, items)
+
+
+def _event(own, tables):
+    name, schema = own
+    return f"{{{_view(name)}, SchemaId{{{tables.event_schema(schema)}}}}}"
 
 
 def route_arrays(contract, tables):

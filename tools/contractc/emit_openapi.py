@@ -50,6 +50,7 @@ class _Exporter:
             result["x-hearth-role"] = operation.role
         if operation.limited != "none":
             result["x-hearth-limited"] = operation.limited
+        result["x-hearth-cancel"] = operation.cancel
         parameters = [self._parameter(own, "path") for own in operation.path_fields]
         parameters += [self._parameter(own, "query") for own in operation.query_fields]
         if parameters:
@@ -79,17 +80,20 @@ class _Exporter:
             entry = responses.setdefault(str(reply.status), {"description": "Success"})
             content = {"json": ("application/json", self._named(reply.schema)) if reply.kind == "json" else None,
                        "text": ("text/plain", {"type": "string"}),
-                       "bytes": ("application/octet-stream", {"type": "string", "format": "binary"}),
-                       "empty": None}[reply.kind]
+                       "bytes": None, "empty": None}[reply.kind]
             if content:
                 entry.setdefault("content", {})[content[0]] = {"schema": content[1]}
+            if reply.kind == "bytes":
+                for media in reply.media or ["*/*"]:
+                    entry.setdefault("content", {})[media] = {"schema": {"type": "string", "format": "binary"}}
         if operation.events:
             entry = responses.setdefault("200", {"description": "Success"})
             arms = [self._named(schema) for schema in dict.fromkeys(operation.events.values())]
             schema = arms[0] if len(arms) == 1 else {"oneOf": arms}
             entry.setdefault("content", {})["text/event-stream"] = {
                 "schema": schema, "x-hearth-events": operation.events,
-                "x-hearth-end": "[DONE]" if operation.ends_with_done else ""}
+                "x-hearth-error-event": dict([operation.error_event]),
+                "x-hearth-end": {"none": "", "done": "[DONE]", "done_event": "event: done"}[operation.stream_end]}
         described = "An error."
         if operation.planned:
             described = "501: planned, not served by this version."

@@ -11,6 +11,12 @@ ROLES = {  # by auth: who may call an operation; the first is what an operation 
     "none": ("member",),
 }
 LIMITS = ("requests", "tokens", "images", "audio")
+USAGES = ("completions", "embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions",
+          "code_interpreter_sessions")
+IMAGE_SOURCES = ("image.generation", "image.edit", "image.variation")
+CANCELS = ("when_client_leaves", "never")
+STREAM_ENDS = ("done", "done_event")
+STREAM_ERROR_MEMBERS = ("message", "type", "param", "code", "sequence_number")  # what src/contract/stream_error.cpp fills in
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ERROR_SCHEMA = "ErrorResponse"  # the body of every error; checked by the gate, shown in the export
 
@@ -61,7 +67,8 @@ class Type:
 class Reply:
     status: int
     kind: str       # json, bytes, text, empty
-    schema: str
+    schema: str = ""
+    media: list = field(default_factory=list)   # of bytes: the content types; empty = any
 
 
 @dataclass
@@ -75,6 +82,9 @@ class Operation:
     auth: str = ""
     role: str = "member"
     limited: str = "none"        # none, or one of LIMITS
+    usage: str = ""              # one of USAGES, or nothing
+    usage_source: str = ""       # of images: one of IMAGE_SOURCES
+    cancel: str = "never"        # one of CANCELS
     planned: bool = False
     deprecated: bool = False
     takes_rest: bool = False     # the last {parameter} spans slashes
@@ -83,10 +93,13 @@ class Operation:
     body_kind: str = "none"      # none, json, multipart
     body: str = ""
     body_limit: int = 1 << 20
+    file_limit: int = 0
     memory: int = 4
     replies: list = field(default_factory=list)
     events: dict = field(default_factory=dict)      # event name → schema
-    ends_with_done: bool = False
+    error_event: tuple = ("", ERROR_SCHEMA)         # name, schema
+    names_error: bool = False                       # whether the contract wrote the error event
+    stream_end: str = "none"     # none, or one of STREAM_ENDS
     errors: list = field(default_factory=list)
 
 

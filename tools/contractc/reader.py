@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from checker import Checker
-from model import AUTHS, FORMATS, LIMITS, METHODS, PRIMITIVES, ROLES, Contract, Field, Operation, Reply, Type
+from model import (AUTHS, CANCELS, FORMATS, IMAGE_SOURCES, LIMITS, METHODS, PRIMITIVES, ROLES, STREAM_ENDS, USAGES, Contract,
+                   Field, Operation, Reply, Type)
 from yaml_source import Map, Problems, Seq, load
 
 _ANNOTATIONS = {"doc", "deprecated", "ignored", "requires", "secret", "default", "nullable"}
@@ -17,8 +18,9 @@ _FORM_KEYS = {
     "fields": {"extends", "extra"},
     "union": {"by"},
 }
-_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "role", "limited", "status", "path", "query", "body", "multipart", "body_limit",
-                   "memory", "reply", "events", "errors", "deprecated"}
+_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "role", "limited", "usage", "cancel", "status", "path", "query", "body",
+                   "multipart", "body_limit", "file_limit", "memory", "reply", "events", "errors", "deprecated"}
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*\Z")
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SCHEMA_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
 _SIZE = re.compile(r"([0-9]+) ?(KiB|MiB|GiB|KB|MB|GB|B)?\Z")
@@ -234,6 +236,7 @@ class _Reader:
             self.problems.add(entry.at("auth"), f"{name} must spell out 'auth': {', '.join(AUTHS)}")
             operation.auth = "key"
         self._read_access(entry, operation)
+        self._read_usage(entry, operation)
         if entry.get("status", "planned") != "planned":
             self.problems.add(entry.at("status"), "'status' is 'planned' or left out")
         operation.planned = "status" in entry
@@ -268,23 +271,49 @@ class _Reader:
             else:
                 self.problems.add(entry.at("limited"), f"'limited' of {operation.name} is one of: {', '.join(LIMITS)}")
 
+    def _read_usage(self, entry, operation):
+        """As what it counts, and whether its work stops when the client leaves."""
+        usage = entry.get("usage")
+        if isinstance(usage, Map) and len(usage) == 1:
+            (usage, operation.usage_source), = usage.items()
+        if usage in USAGES:
+            operation.usage = usage
+        elif usage is not None:
+            self.problems.add(entry.at("usage"), f"'usage' of {operation.name} is one of: {', '.join(USAGES)}")
+        if operation.usage and operation.auth != "key":
+            self.problems.add(entry.at("usage"), f"{operation.name}: only an operation with auth key has a 'usage'")
+        if (operation.usage == "images") != bool(operation.usage_source) or \
+                operation.usage_source not in ("", *IMAGE_SOURCES):
+            sources = ", ".join(IMAGE_SOURCES)
+            self.problems.add(entry.at("usage"), f"'usage' of images, and of nothing else, names a source: {{ images: one of {sources} }}")
+        operation.cancel = entry.get("cancel", "when_client_leaves" if operation.method == "GET" else "never")
+        if operation.cancel not in CANCELS:
+            self.problems.add(entry.at("cancel"), f"'cancel' of {operation.name} is one of: {', '.join(CANCELS)}")
+
     def _read_body(self, entry, operation):
         if "body" in entry and "multipart" in entry:
             self.problems.add(entry.at("multipart"), f"{operation.name} has 'body' and 'multipart'; one is allowed")
         for key, kind in (("body", "json"), ("multipart", "multipart")):
             if key in entry:
                 operation.body_kind, operation.body = kind, str(entry[key])
-        if "body_limit" in entry:
-            match = _SIZE.match(str(entry["body_limit"]))
-            if match:
-                operation.body_limit = int(match[1]) * _UNITS[match[2]]
-            else:
-                self.problems.add(entry.at("body_limit"), "'body_limit' must be a size such as 4MiB")
+        operation.body_limit = self._read_size(entry, "body_limit", operation.body_limit)
+        operation.file_limit = self._read_size(entry, "file_limit", operation.body_limit)
+        if "file_limit" in entry and (operation.body_kind != "multipart" or operation.file_limit > operation.body_limit):
+            self.problems.add(entry.at("file_limit"), "'file_limit' is for a multipart body, and not above its 'body_limit'")
         if "memory" in entry:
             if isinstance(entry["memory"], int) and 1 <= entry["memory"] <= 64:
                 operation.memory = entry["memory"]
             else:
                 self.problems.add(entry.at("memory"), "'memory' must be a whole number from 1 to 64")
+
+    def _read_size(self, entry, key, default):
+        if key not in entry:
+            return default
+        match = _SIZE.match(str(entry[key]))
+        if not match:
+            self.problems.add(entry.at(key), f"'{key}' must be a size such as 4MiB")
+            return default
+        return int(match[1]) * _UNITS[match[2]]
 
     def _read_replies(self, entry, operation):
         replies = entry.get("reply")
@@ -298,12 +327,25 @@ class _Reader:
                 self.problems.add(replies.at(status), f"'{status}' is not a status of success")
                 continue
             for word in value if isinstance(value, Seq) else [value]:
-                if word in ("bytes", "text") or word is None:
-                    operation.replies.append(Reply(status, word or "empty", ""))
-                else:
-                    operation.replies.append(Reply(status, "json", str(word)))
+                operation.replies.append(self._read_reply(status, word, replies.at(status)))
         if not operation.planned and not operation.replies:
             self.problems.add(entry.where, f"{operation.name} is implemented but has no 'reply'")
+        self._read_events(entry, operation)
+
+    def _read_reply(self, status, word, where):
+        if word is None or word == "text":
+            return Reply(status, word or "empty")
+        if not isinstance(word, Map) and word != "bytes":
+            return Reply(status, "json", str(word))
+        media = word.get("bytes") if isinstance(word, Map) and set(word) == {"bytes"} else None
+        if media == "any":
+            return Reply(status, "bytes")
+        if not isinstance(media, Seq) or not media or not all(_MEDIA_TYPE.match(str(own)) for own in media):
+            self.problems.add(where, "a reply of bytes is { bytes: any } or { bytes: [type/subtype, …] }")
+            media = []
+        return Reply(status, "bytes", media=list(media))
+
+    def _read_events(self, entry, operation):
         events = entry.get("events")
         if events is None:
             return
@@ -312,8 +354,15 @@ class _Reader:
             return
         for name, schema in events.items():
             if name == "end":
-                operation.ends_with_done = schema == "done"
-                if schema != "done":
-                    self.problems.add(events.at(name), "'end' can only be 'done'")
+                operation.stream_end = schema
+                if schema not in STREAM_ENDS:
+                    self.problems.add(events.at(name), f"'end' is one of: {', '.join(STREAM_ENDS)}")
+            elif name == "error":
+                operation.names_error = isinstance(schema, Map) and len(schema) == 1
+                if operation.names_error:
+                    (own, named), = schema.items()
+                    operation.error_event = (own or "", str(named))
+                else:
+                    self.problems.add(events.at(name), "'error' of 'events' is { event's name: schema }")
             else:
                 operation.events[name or ""] = str(schema)

@@ -114,6 +114,10 @@ class Tables:
     def schema_id(self, name):
         return self._intern(Node()) if name == "any" else self._ids[name]
 
+    def event_schema(self, name):
+        """As schema_id; a contract without a schema of errors has none for its error events either."""
+        return self.error_schema if name == ERROR_SCHEMA else self.schema_id(name)
+
     @property
     def error_schema(self):
         return self._ids.get(ERROR_SCHEMA, NO_NODE)

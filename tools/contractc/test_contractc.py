@@ -93,9 +93,29 @@ class Model(unittest.TestCase):
                             ("auth: none, limited: tokens, path: { id: string }, reply: { 200: It } }", "only an operation"),
                             ("auth: key, path: { id: string }, reply: { 404: It } }", "not a status of success"),
                             ("auth: key, path: { id: string }, reply: { 200: No } }", "no schema 'No'"),
-                            ("auth: key, path: { id: string }, reply: { 200: It }, body_limit: much }", "a size")):
+                            ("auth: key, path: { id: string }, reply: { 200: It }, body_limit: much }", "a size"),
+                            ("auth: key, path: { id: string }, reply: { 200: It }, file_limit: 1KiB }", "for a multipart body"),
+                            ("auth: key, path: { id: string }, reply: { 200: It }, multipart: It, file_limit: 2MiB }", "not above"),
+                            ("auth: key, limited: tokens, path: { id: string }, reply: { 200: It } }", "must say its 'usage'"),
+                            ("auth: key, usage: words, path: { id: string }, reply: { 200: It } }", "'usage' of get_it is one of"),
+                            ("auth: key, usage: images, path: { id: string }, reply: { 200: It } }", "names a source"),
+                            ("auth: key, usage: { images: x }, path: { id: string }, reply: { 200: It } }", "names a source"),
+                            ("auth: key, usage: { embeddings: image.edit }, path: { id: string }, reply: { 200: It } }",
+                             "names a source"),
+                            ("auth: none, usage: completions, path: { id: string }, reply: { 200: It } }", "with auth key"),
+                            ("auth: key, cancel: always, path: { id: string }, reply: { 200: It } }", "when_client_leaves, never"),
+                            ("auth: key, path: { id: string }, reply: { 200: bytes } }", "{ bytes: any }"),
+                            ("auth: key, path: { id: string }, reply: { 200: { bytes: [sound] } } }", "{ bytes: any }"),
+                            ("auth: key, path: { id: string }, reply: { 200: It }, events: { '': It, end: bye } }", "'end' is one of"),
+                            ("auth: key, path: { id: string }, reply: { 200: It }, events: { a: It, error: It } }",
+                             "{ event's name: schema }"),
+                            ("auth: key, path: { id: string }, reply: { 200: It }, events: { a: It, error: { a: It } } }",
+                             "is an event and the error event"),
+                            ("auth: key, path: { id: string }, reply: { 200: It }, events: { a: It, error: { b: Odd } } }",
+                             "nothing is known to put into 'size'")):
             with self.subTest(text):
-                problems = Folder("schemas:\n  It: any\n", start + text + "\n").problems()
+                schemas = "schemas:\n  It: any\n  Odd: { fields: { type!: { const: error }, size!: integer } }\n"
+                problems = Folder(schemas, start + text + "\n").problems()
                 self.assertIn(fault, problems[0])
 
     def test_refuses_doubles(self):
@@ -161,10 +181,18 @@ class Outputs(unittest.TestCase):
         self.assertEqual(document["paths"]["/v1/things/{thing_id}"]["delete"]["x-hearth-role"], "owner")
         self.assertNotIn("x-hearth-role", document["paths"]["/v1/plans"]["post"])
         self.assertIn("model_not_found", create["responses"]["default"]["description"])
+        self.assertEqual(create["x-hearth-cancel"], "when_client_leaves")
+        speech = document["paths"]["/v1/things/{thing_id}/speech"]["post"]
+        self.assertEqual(list(speech["responses"]["200"]["content"]), ["audio/mpeg", "audio/wav", "text/plain"])
+        self.assertEqual(speech["x-hearth-cancel"], "never")
+        part = document["paths"]["/v1/things/{thing_id}/parts/{part_id}"]["get"]
+        self.assertEqual(list(part["responses"]["200"]["content"]), ["*/*"])
+        run = document["paths"]["/v1/things/{thing_id}/runs"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+        self.assertEqual((run["x-hearth-error-event"], run["x-hearth-end"]), ({"failed": "StreamError"}, "event: done"))
 
     def test_reports(self):
-        self.assertTrue(reports.coverage(self.contract).startswith("7/8 implemented\n"))
-        self.assertIn("| things | 7 of 8 |", reports.operations_table(self.contract))
+        self.assertTrue(reports.coverage(self.contract).startswith("9/10 implemented\n"))
+        self.assertIn("| things | 9 of 10 |", reports.operations_table(self.contract))
         self.assertIn('"\\x22decimal\\x22"', reports.fuzz_dictionary(self.tables))
 
     def test_gate(self):
@@ -184,6 +212,7 @@ class Outputs(unittest.TestCase):
         self.assertIn("create_thing: reply 201 was never produced", lacking)
         self.assertFalse([line for line in lacking if line.startswith(("list_things", "plan_thing"))])
         self.assertEqual(len([line for line in lacking if line.startswith("create_thing")]), 1)
+        self.assertIn("run_thing: event 'failed' was never produced", lacking)
 
     def test_generate_leaves_unchanged_files_alone(self):
         with tempfile.TemporaryDirectory() as folder:
