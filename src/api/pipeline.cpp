@@ -209,7 +209,9 @@ Task<void> Pipeline::reserve(Exchange& exchange) {
 }
 
 Task<contract::Reply> Pipeline::handle_call(Exchange& exchange) {
-  if (exchange.operation->method == "GET") co_return co_await api_.handle(services_, *exchange.call);
+  if (exchange.operation->cancel == contract::Cancel::never) {
+    co_return co_await api_.handle(services_, *exchange.call);
+  }
   // Work that only this client wants stops when the client leaves.
   auto reply = co_await async::run_unless(api_.handle(services_, *exchange.call), exchange.response.closed(),
                                           unwatched_time);

@@ -61,5 +61,107 @@ TEST(Pipeline, EndsAStreamWellOrBadly) {
   api.run(body);
 }
 
+// A handler of the fixture's run_thing and get_thing: streams what the id says, letter by letter; '!' breaks
+// it.
+Task<contract::Reply> run_thing(Services&, Call& call) {
+  co_return contract::Reply::stream(
+      [letters = std::string(call.path_string("thing_id"))](contract::EventSink& sink) -> Task<void> {
+        for (char letter : letters) {
+          if (letter == '!') throw ApiError::unavailable("engine_unavailable", "The engine has failed.");
+          co_await sink.send("part", {{"type", "text"}, {"text", std::string(1, letter)}});
+        }
+      });
+}
+
+TEST(Pipeline, EndsAStreamAsItsOperationSays) {
+  TestApi api(fixture_api(&run_thing));
+  const TestApi::Body body = [&api](TestServer& server) -> Task<void> {
+    const auto well = co_await api.ask(server, "POST /v1/things/ab/runs", "");
+    EXPECT_THAT(well, AllOf(HasSubstr("event: part\ndata: {\"type\":\"text\",\"text\":\"b\"}\n\n"),
+                            HasSubstr("event: done\ndata: [DONE]\n\n")));
+    const auto badly = co_await api.ask(server, "POST /v1/things/ab!/runs", "");
+    EXPECT_THAT(
+        badly,
+        AllOf(HasSubstr("event: failed\ndata: {\"type\":\"error\",\"message\":\"The engine has failed.\","
+                        "\"code\":\"engine_unavailable\",\"sequence_number\":2}\n\n"),
+              Not(HasSubstr("[DONE]"))));
+  };
+  api.run(body);
+}
+
+// How work ended whose client may leave.
+struct Work {
+  bool begun = false;
+  bool whole = false;
+  bool stopped = false;
+
+  bool ended() const { return whole || stopped; }
+  Task<void> run(std::chrono::milliseconds time) {
+    begun = true;
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, time);
+    try {
+      co_await timer.async_wait(boost::asio::use_awaitable);
+      whole = true;
+    } catch (const boost::system::system_error&) {
+      stopped = true;
+      throw;
+    }
+  }
+};
+
+enum class Where { in_the_handler, in_the_stream };
+
+// What becomes of `work` when the client of the request leaves while it is under way.
+void leave(std::string_view start, Where where, std::chrono::milliseconds time, Work& work) {
+  TestApi api(fixture_api([&work, where, time](Services&, Call&) -> Task<contract::Reply> {
+    if (where == Where::in_the_stream) {
+      co_return contract::Reply::stream([&work, time](contract::EventSink& sink) -> Task<void> {
+        co_await work.run(time);
+        for (int i = 0; i < 100; ++i)  // more than a sink holds for a client that is there
+          co_await sink.send("part", {{"type", "text"}, {"text", std::string(1000, 'x')}});
+      });
+    }
+    co_await work.run(time);
+    co_return contract::Reply::of({{"name", "a"}});
+  }));
+  const TestApi::Body body = [&](TestServer& server) -> Task<void> {
+    boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor);
+    const auto wait_for = [&pause](std::function<bool()> condition) -> Task<void> {
+      for (int i = 0; i < 1000 && !condition(); ++i) {
+        pause.expires_after(std::chrono::milliseconds(5));
+        co_await pause.async_wait(boost::asio::use_awaitable);
+      }
+    };
+    const auto client = co_await net::testing::RawClient::connect(server.address());
+    const std::string_view thing = R"({"name": "a"})";
+    co_await client->send(fmt::format("{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                                      api.head(start), thing.size(), thing));
+    co_await wait_for([&work] { return work.begun; });
+    client->close();
+    co_await wait_for([&work] { return work.ended(); });
+  };
+  api.run(body);
+}
+
+TEST(Pipeline, WhatChangesStateIsNotCutWhenTheClientLeaves) {
+  for (Where where : {Where::in_the_handler, Where::in_the_stream}) {
+    Work work;
+    leave("POST /v1/things/a/runs", where, std::chrono::milliseconds(400), work);
+    EXPECT_TRUE(work.whole);
+    EXPECT_FALSE(work.stopped);
+  }
+}
+
+TEST(Pipeline, WorkThatOnlyTheClientWantedStopsWhenItLeaves) {
+  for (std::string_view start : {"POST /v1/things", "GET /v1/things/a"}) {
+    Work work;
+    leave(start, Where::in_the_handler, std::chrono::seconds(30), work);
+    EXPECT_TRUE(work.stopped) << start;
+  }
+  Work work;
+  leave("POST /v1/things", Where::in_the_stream, std::chrono::seconds(30), work);
+  EXPECT_TRUE(work.stopped);
+}
+
 }  // namespace
 }  // namespace hearth::api

@@ -28,6 +28,8 @@ ResponseSink::ResponseSink(const contract::Validator& validator, const contract:
 
 Task<void> ResponseSink::send(std::string_view event, const json::value& data) {
   contract::gate::check_event(validator_, operation_, event, data);
+  ++sent_;
+  if (discards_) co_return;
   data_.clear();
   json::write_to(data_, data);
   append(event, data_);
@@ -53,6 +55,13 @@ Task<void> ResponseSink::pump() {
     writing_ = false;
     drained_.cancel();
   }
+}
+
+void ResponseSink::discard() {
+  discards_ = true;
+  writing_ = false;  // what was being written is lost with the connection
+  pending_.clear();
+  drained_.cancel();
 }
 
 Task<void> ResponseSink::settle() {

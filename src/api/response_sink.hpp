@@ -1,6 +1,7 @@
 // Where a stream's events meet the connection.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,11 @@ class ResponseSink final : public contract::EventSink {
 
   // Writes until cancelled; throws ConnectionLost. An event is either written as a whole or not begun.
   Task<void> pump();
+  // Nobody takes the events any more, while their producer goes on. Not while pump() runs.
+  void discard();
+  bool discards() const { return discards_; }
+  // How many events were sent.
+  std::int64_t sent() const { return sent_; }
   // Until no write is under way.
   Task<void> settle();
   // What is left, and only that: call it when pump() has ended.
@@ -42,7 +48,9 @@ class ResponseSink final : public contract::EventSink {
   std::string data_;                   // these three are kept between events: no allocation per event
   std::string pending_;
   std::string batch_;
+  std::int64_t sent_ = 0;
   bool writing_ = false;
+  bool discards_ = false;
 };
 
 }  // namespace hearth::api
