@@ -136,7 +136,7 @@ def fuzz_suite(program):
                     if path.name.startswith(FINDINGS)]
         executed = re.search(r"stat::number_of_executed_units: (\d+)", output)
         notes = [f"{executed[1]} inputs"] if executed else []
-        notes += [f"found {path.relative_to(ROOT)}: commit it with what mends it" for path in kept]
+        notes += [f"found {path.relative_to(ROOT)}: commit it together with the correction" for path in kept]
         return Result(int(status == 0), int(status != 0), 0, output[-20_000:], notes)
     return run
 

@@ -21,6 +21,9 @@ static_assert(std::endian::native == std::endian::little, "GGUF is read as it li
 enum class Type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 constexpr std::uint64_t kept_string_bytes = 4 * 1024 * 1024;
+constexpr std::uint64_t kept_metadata_bytes = 64 * 1024 * 1024;
+constexpr std::uint64_t kept_pair_bytes = 128;        // what a pair costs in memory beside its key and value
+constexpr std::uint64_t read_over_bytes = 64 * 1024;  // a seek throws the stream's buffer away
 constexpr std::uint64_t tensor_entry_bytes = 8 + 4 + 4 + 8;  // the least that one takes in the file
 constexpr std::uint32_t most_dimensions = 4;
 constexpr std::size_t most_layers = 65'536;
@@ -69,7 +72,11 @@ class Reader {
 
   void skip(std::uint64_t bytes) {
     take(bytes);
-    file_.seekg(static_cast<std::streamoff>(bytes), std::ios::cur);
+    if (bytes <= read_over_bytes) {
+      file_.ignore(static_cast<std::streamsize>(bytes));
+    } else {
+      file_.seekg(static_cast<std::streamoff>(bytes), std::ios::cur);
+    }
   }
 
  private:
@@ -144,12 +151,22 @@ bool marks_a_gap(std::string_view token, std::size_t part) {
   return std::ranges::find(texts[part], token) != texts[part].end();
 }
 
-// The metadata that anything here looks at.
+// The metadata that anything here looks at, within bounds: a hostile file may be all metadata.
 struct Metadata {
   std::unordered_map<std::string, std::string> strings;
   std::unordered_map<std::string, std::vector<std::uint64_t>> numbers;  // single ones have one element
   std::uint64_t tokens = 0;
   std::array<bool, 3> gap_marks{};
+  std::uint64_t kept_bytes = 0;
+
+  void keep(const std::string& key, std::string value) {
+    count(key.size() + value.size());
+    strings[key] = std::move(value);
+  }
+  void keep(const std::string& key, std::vector<std::uint64_t> values) {
+    count(key.size() + values.size() * sizeof(std::uint64_t));
+    numbers[key] = std::move(values);
+  }
 
   std::uint64_t number(const std::string& key) const {
     const auto found = numbers.find(key);
@@ -162,6 +179,12 @@ struct Metadata {
   std::string text(const std::string& key) const {
     const auto found = strings.find(key);
     return found == strings.end() ? "" : found->second;
+  }
+
+ private:
+  void count(std::uint64_t bytes) {
+    kept_bytes += bytes + kept_pair_bytes;
+    if (kept_bytes > kept_metadata_bytes) throw Broken("its metadata is too large");
   }
 };
 
@@ -193,7 +216,7 @@ void read_array(Reader& reader, const std::string& key, Metadata& out) {
   std::vector<std::uint64_t> values;
   for (std::uint64_t i = 0; i < count; ++i)
     values.push_back(read_whole(reader, type));
-  out.numbers[key] = std::move(values);
+  out.keep(key, std::move(values));
 }
 
 Metadata read_metadata(Reader& reader, std::uint64_t count) {
@@ -202,11 +225,11 @@ Metadata read_metadata(Reader& reader, std::uint64_t count) {
     const std::string key = reader.read_string();
     const auto type = static_cast<Type>(reader.read<std::uint32_t>());
     if (type == Type::string) {
-      out.strings[key] = reader.read_string();
+      out.keep(key, reader.read_string());
     } else if (type == Type::array) {
       read_array(reader, key, out);
     } else {
-      out.numbers[key] = {read_whole(reader, type)};
+      out.keep(key, std::vector{read_whole(reader, type)});
     }
   }
   return out;

@@ -162,6 +162,19 @@ TEST_F(GgufInfoTest, AbsurdLengthsAreErrors) {
   EXPECT_THAT(read_gguf_info("/nowhere/m.gguf").error(), HasSubstr("/nowhere/m.gguf cannot be used"));
 }
 
+// Numbers take eight times the room in memory that they may have in the file.
+TEST_F(GgufInfoTest, MetadataIsBounded) {
+  constexpr std::uint64_t elements = 65'536;
+  constexpr int arrays = 150;
+  Writer file;
+  file.head(0, arrays);
+  for (int i = 0; i < arrays; ++i) {
+    file.text("k" + std::to_string(i)).raw<std::uint32_t>(9).raw<std::uint32_t>(0).raw(elements);
+    file.bytes.append(elements, '\0');
+  }
+  EXPECT_THAT(failure(file.bytes), HasSubstr("metadata is too large"));
+}
+
 TEST_F(GgufInfoTest, FlippedBytesNeverCrash) {
   const std::string whole = whole_file().bytes;
   std::mt19937 random(1);
