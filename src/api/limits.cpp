@@ -17,11 +17,6 @@ domain::Generates generated_by(const contract::Operation& operation) {
                                                              : domain::Generates::nothing;
 }
 
-std::int64_t context_of(const engine::Model& model) {
-  const auto* local = std::get_if<engine::LlamaSpec>(&model.backend);
-  return local ? local->context : 0;
-}
-
 // As the original writes durations: "120ms", "1s", "6m0s", "1h0m0s".
 std::string duration_text(std::chrono::milliseconds duration) {
   std::string text;
@@ -82,7 +77,7 @@ Task<void> RequestLimits::reserve(Services& services, const contract::Call& call
   domain::LimitRequest request{
       .project = call.project(), .model = model->id, .limited = call.operation.limited};
   if (request.limited == Limited::tokens) {
-    request.tokens = domain::estimate_tokens(body, generated_by(call.operation), context_of(*model));
+    request.tokens = domain::estimate_tokens(body, generated_by(call.operation), model->context);
     prompt_estimate_ = request.tokens.prompt;
   }
   if (request.limited == Limited::images) request.images = json::find_integer(body, field::n).value_or(1);

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "engine/engine_kinds.hpp"
+
 namespace hearth::app {
 
 std::optional<engine::Model> find_builtin_model() {
@@ -15,7 +17,9 @@ std::optional<engine::Model> find_builtin_model() {
   // Embeddings too, so that they can be tried: it was not trained for them.
   model.capabilities = {engine::Capability::chat, engine::Capability::completion, engine::Capability::tools,
                         engine::Capability::embedding};
-  model.backend = engine::LlamaSpec{.file = file.string()};
+  json::object definition;
+  definition["file"] = file.string();
+  model.engine = engine::parse_engine_spec(definition);
   return model;
 }
 

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "engine/engine_kinds.hpp"
+
 namespace hearth::app {
 namespace {
 
 std::set<engine::Capability> capabilities_of(const ModelConfig& model) {
   std::set<engine::Capability> capabilities;
   for (const std::string& name : model.capabilities) {
-    if (const auto capability = parse_capability(name)) capabilities.insert(*capability);
+    if (const auto capability = engine::parse_capability(name)) capabilities.insert(*capability);
   }
   // Nobody here knows what an upstream can do: it answers for itself.
   if (capabilities.empty() && !model.base_urls.empty()) {
@@ -18,19 +20,31 @@ std::set<engine::Capability> capabilities_of(const ModelConfig& model) {
   return capabilities;
 }
 
-engine::LlamaSpec llama_spec(const ModelConfig& model, const Config::Engines& engines) {
-  return {.file = model.file,
-          .projector = model.projector,
-          .context = model.context,
-          .slots = model.slots != 0 ? model.slots : engines.slots,
-          .threads = model.threads != 0 ? model.threads : engines.threads,
-          .chat_template = model.chat_template,
-          .arguments = model.arguments};
+json::array render_texts(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const std::string& text : texts)
+    out.push_back(json::value(text));
+  return out;
 }
 
-engine::UpstreamSpec upstream_spec(const ModelConfig& model) {
-  return {
-      .base_urls = model.base_urls, .api_key = model.api_key, .model = model.model, .timeout = model.timeout};
+// In the members that the adapters read.
+json::object engine_definition(const ModelConfig& model, const Config::Engines& engines) {
+  json::object out;
+  if (model.file.empty()) {
+    out["base_urls"] = render_texts(model.base_urls);
+    out["api_key"] = model.api_key;
+    out["model"] = model.model;
+    out["timeout_ms"] = model.timeout.count();
+    return out;
+  }
+  out["file"] = model.file;
+  out["projector"] = model.projector;
+  out["context"] = model.context;
+  out["slots"] = model.slots != 0 ? model.slots : engines.slots;
+  out["threads"] = model.threads != 0 ? model.threads : engines.threads;
+  out["chat_template"] = model.chat_template;
+  out["arguments"] = render_texts(model.arguments);
+  return out;
 }
 
 }  // namespace
@@ -48,7 +62,7 @@ std::vector<net::ListenAddress> listen_addresses(const Config& config) {
 }
 
 engine::EngineSettings engine_settings(const Config& config) {
-  return {.llama_server = config.engines.llama_server,
+  return {.programs = {{"llama", config.engines.llama_server}},
           .run_directory = config.data + "/run",
           .memory_budget = config.engines.memory_budget,
           .idle_unload = config.engines.idle_unload,
@@ -81,11 +95,7 @@ std::vector<engine::Model> configured_models(const Config& config) {
     model.capabilities = capabilities_of(entry);
     model.memory_bytes = entry.memory;
     model.prices = entry.prices;
-    if (entry.file.empty()) {
-      model.backend = upstream_spec(entry);
-    } else {
-      model.backend = llama_spec(entry, config.engines);
-    }
+    model.engine = engine::parse_engine_spec(engine_definition(entry, config.engines));
     models.push_back(std::move(model));
   }
   return models;
@@ -100,16 +110,6 @@ std::vector<engine::Alias> configured_aliases(const Config& config) {
       aliases.push_back({name, id});
   }
   return aliases;
-}
-
-std::optional<engine::Capability> parse_capability(std::string_view name) {
-  const auto found = std::ranges::find(capability_names, name);
-  if (found == capability_names.end()) return std::nullopt;
-  return static_cast<engine::Capability>(found - capability_names.begin());
-}
-
-std::string_view capability_name(engine::Capability capability) {
-  return capability_names[static_cast<std::size_t>(capability)];
 }
 
 }  // namespace hearth::app

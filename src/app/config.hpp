@@ -151,10 +151,4 @@ std::vector<engine::Model> configured_models(const Config& config);
 // Those of [aliases] and of each model's `aliases`.
 std::vector<engine::Alias> configured_aliases(const Config& config);
 
-// "chat", "completion", …: nullopt for any other word.
-std::optional<engine::Capability> parse_capability(std::string_view name);
-std::string_view capability_name(engine::Capability capability);
-inline constexpr std::array<std::string_view, 6> capability_names{"chat",   "completion", "embedding",
-                                                                  "vision", "tools",      "infill"};
-
 }  // namespace hearth::app

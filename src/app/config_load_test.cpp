@@ -212,16 +212,17 @@ slots = 6
   EXPECT_EQ(models[0].memory_bytes, 6ULL << 30);
   EXPECT_EQ(models[0].capabilities,
             (std::set<engine::Capability>{engine::Capability::chat, engine::Capability::tools}));
-  const auto& llama = std::get<engine::LlamaSpec>(models[0].backend);
-  EXPECT_EQ(llama.file, directory_ + "/llama.gguf");
-  EXPECT_EQ(llama.context, 8192u);
-  EXPECT_EQ(llama.slots, 6u);
-  EXPECT_EQ(llama.threads, 0u);
-  EXPECT_EQ(llama.chat_template, "{{ messages }}");
-  EXPECT_THAT(llama.arguments, ElementsAre("--flash-attn", "a,b"));
-  const auto& plain = std::get<engine::LlamaSpec>(models[1].backend);
-  EXPECT_EQ(plain.slots, 2u);
-  EXPECT_EQ(plain.threads, 3u);
+  EXPECT_EQ(models[0].engine->kind(), "llama");
+  const json::object llama = models[0].engine->render();
+  EXPECT_EQ(llama.at("file").as_string(), directory_ + "/llama.gguf");
+  EXPECT_EQ(llama.at("context"), 8192);
+  EXPECT_EQ(llama.at("slots"), 6);
+  EXPECT_EQ(llama.at("threads"), 0);
+  EXPECT_EQ(llama.at("chat_template"), "{{ messages }}");
+  EXPECT_EQ(llama.at("arguments"), json::value(json::array{"--flash-attn", "a,b"}));
+  const json::object plain = models[1].engine->render();
+  EXPECT_EQ(plain.at("slots"), 2);
+  EXPECT_EQ(plain.at("threads"), 3);
   EXPECT_TRUE(models[1].capabilities.empty());
 
   const auto aliases = configured_aliases(config);
@@ -262,11 +263,12 @@ owned_by = "org"
   ASSERT_EQ(models.size(), 1u);
   EXPECT_EQ(models[0].owned_by, "org");
   EXPECT_EQ(models[0].capabilities.size(), 5u);
-  const auto& upstream = std::get<engine::UpstreamSpec>(models[0].backend);
-  EXPECT_THAT(upstream.base_urls, ElementsAre("http://gpu-1:8000/v1", "https://gpu-2/v1"));
-  EXPECT_EQ(upstream.api_key, "sk-secret");
-  EXPECT_EQ(upstream.model, "org/big");
-  EXPECT_EQ(upstream.timeout, 20s);
+  EXPECT_EQ(models[0].engine->kind(), "upstream");
+  const json::object upstream = models[0].engine->render();
+  EXPECT_EQ(upstream.at("base_urls"), json::value(json::array{"http://gpu-1:8000/v1", "https://gpu-2/v1"}));
+  EXPECT_EQ(upstream.at("api_key"), "sk-secret");
+  EXPECT_EQ(upstream.at("model"), "org/big");
+  EXPECT_EQ(upstream.at("timeout_ms"), 20'000);
 }
 
 TEST_F(ConfigTest, ModelsAndAliasesFromFlags) {

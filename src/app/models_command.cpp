@@ -13,7 +13,6 @@
 #include "app/settings.hpp"
 #include "app/table.hpp"
 #include "base/text.hpp"
-#include "engine/catalogue/gguf_info.hpp"
 
 namespace hearth::app {
 namespace {
@@ -60,55 +59,32 @@ Known everything(const Config& config) {
 std::string words(const std::set<engine::Capability>& capabilities) {
   std::vector<std::string_view> names;
   for (engine::Capability capability : capabilities)
-    names.push_back(capability_name(capability));
+    names.push_back(engine::capability_name(capability));
   return fmt::format("{}", fmt::join(names, " "));
 }
 
 std::string capabilities_of(const engine::Model& model) {
-  const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend);
-  if (llama == nullptr || !model.capabilities.empty()) return words(model.capabilities);
-  const auto info = engine::read_gguf_info(llama->file);
-  return info ? words(engine::derive_capabilities(*info, *llama)) : "file cannot be read";
-}
-
-std::string place_of(const engine::Model& model) {
-  if (const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend)) return llama->file;
-  return fmt::format("{}", fmt::join(std::get<engine::UpstreamSpec>(model.backend).base_urls, " "));
+  if (!model.capabilities.empty()) return words(model.capabilities);
+  try {
+    return words(model.engine->read_facts().capabilities);
+  } catch (const std::runtime_error&) {
+    return "file cannot be read";
+  }
 }
 
 void print_fact(std::string_view name, std::string_view value) {
   if (!value.empty()) fmt::print("{:<14}{}\n", name, value);
 }
 
-std::string or_default(std::uint64_t number, std::string_view meaning_of_zero) {
-  return number == 0 ? std::string(meaning_of_zero) : fmt::format("{}", number);
-}
-
-void show_local(const engine::Model& model, const engine::LlamaSpec& llama) {
-  print_fact("file", llama.file);
-  print_fact("projector", llama.projector);
-  print_fact("slots", fmt::format("{}", llama.slots));
-  print_fact("threads", or_default(llama.threads, "all cores"));
-  const auto info = engine::read_gguf_info(llama.file);
-  if (!info) fail(info.error());
-  print_fact("architecture", info->architecture);
-  print_fact("parameters", fmt::format("{}", info->parameters));
-  print_fact("context",
-             fmt::format("{} of {} trained", engine::context_of(*info, llama), info->trained_context));
-  print_fact("chat template", !llama.chat_template.empty()  ? "its definition's"
-                              : info->chat_template.empty() ? "none"
-                                                            : "the file's");
+void show_engine(const engine::Model& model) {
+  for (const engine::EngineDetail& detail : model.engine->describe()) {
+    const auto* text = std::get_if<std::string>(&detail.value);
+    print_fact(detail.name,
+               text ? *text : format_duration(std::get<std::chrono::milliseconds>(detail.value)));
+  }
   const std::uint64_t memory =
-      model.memory_bytes != 0 ? model.memory_bytes : engine::estimate_memory(*info, llama);
-  print_fact("memory", fmt::format("{} MiB", (memory + (1 << 20) - 1) >> 20));
-}
-
-void show_upstream(const engine::UpstreamSpec& upstream) {
-  for (const std::string& url : upstream.base_urls)
-    print_fact("base URL", url);
-  print_fact("model there", upstream.model);
-  print_fact("key", upstream.api_key.empty() ? "none" : "***");
-  print_fact("timeout", format_duration(upstream.timeout));
+      model.memory_bytes != 0 ? model.memory_bytes : model.engine->read_facts().memory_bytes;
+  if (memory != 0) print_fact("memory", fmt::format("{} MiB", (memory + (1 << 20) - 1) >> 20));
 }
 
 // Names travel in URLs and log lines.
@@ -137,15 +113,6 @@ engine::Model define(ConfigSources sources, const std::string& name,
   std::unreachable();
 }
 
-std::string summary(const engine::Model& model) {
-  const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend);
-  if (llama == nullptr) return fmt::format("upstream {}", place_of(model));
-  const auto info = engine::read_gguf_info(llama->file);
-  if (!info) fail(info.error());
-  return fmt::format("{}, {} parameters, context {}, {}", info->architecture, info->parameters,
-                     engine::context_of(*info, *llama), capabilities_of(model));
-}
-
 }  // namespace
 
 void list_models(const Config& config) {
@@ -156,8 +123,8 @@ void list_models(const Config& config) {
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "CAN", "FROM", "WHERE"}};
   for (const Listed& listed : known.models) {
-    rows.push_back(
-        {listed.model.id, capabilities_of(listed.model), std::string(listed.from), place_of(listed.model)});
+    rows.push_back({listed.model.id, capabilities_of(listed.model), std::string(listed.from),
+                    listed.model.engine->place()});
   }
   for (const engine::Alias& alias : known.aliases) {
     const bool configured = has_alias(configured_aliases(config), alias.name);
@@ -189,11 +156,7 @@ void show_model(const Config& config, const std::string& name) {
   print_fact("from", found->from);
   print_fact("owned by", model.owned_by);
   print_fact("can", capabilities_of(model));
-  if (const auto* llama = std::get_if<engine::LlamaSpec>(&model.backend)) {
-    show_local(model, *llama);
-  } else {
-    show_upstream(std::get<engine::UpstreamSpec>(model.backend));
-  }
+  show_engine(model);
 }
 
 void check_addable(const Config& config, const std::string& name, OnConflict on_conflict) {
@@ -218,7 +181,7 @@ void add_model(ConfigSources sources, const std::string& name,
   std::vector<std::string> aliases;
   engine::Model model = define(std::move(sources), name, settings, aliases);
   model.created = Clock().unix_now();
-  const std::string about = summary(model);
+  const std::string about = fmt::format("{}, {}", model.engine->summarize(), capabilities_of(model));
   ModelRegistry registry(config, RegistryAccess::write);
   registry.put(model);
   for (const std::string& alias : aliases)

@@ -108,7 +108,7 @@ constexpr SettingOf<ModelConfig> model_rows[] = {
     {{"api_key_env", Form::text, "Environment variable that holds the key for the upstream."}, AT(api_key_env)},
     {{"model", Form::text, "The model's name at the upstream. Empty: the same as here."}, AT(model)},
     {{"timeout", Form::duration, "For one call to the upstream.", waiting_time}, AT(timeout)},
-    {{"capabilities", Form::list, "What it can do.", {}, capability_names, "of a file: what it says; of an upstream: all but infill"}, AT(capabilities)},
+    {{"capabilities", Form::list, "What it can do.", {}, engine::served_capability_names, "of a file: what it says; of an upstream: all but infill"}, AT(capabilities)},
     {{"owned_by", Form::text, "Shown in the list of models."}, AT(owned_by)},
     {{"aliases", Form::list, "Further names for it."}, AT(aliases)},
     {{"price_input", Form::decimal, "Price of a million tokens read, in costs.currency.", money_range, {}, "none"}, AT(prices.input)},

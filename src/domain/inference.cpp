@@ -26,6 +26,14 @@ std::string_view task_name(Capability capability) {
       return "tools";
     case Capability::infill:
       return "a suffix";
+    case Capability::transcription:
+      return "transcription";
+    case Capability::speech:
+      return "speech";
+    case Capability::image:
+      return "the making of images";
+    case Capability::classification:
+      return "classification";
   }
   return "this operation";
 }
@@ -168,7 +176,7 @@ Task<json::object> Inference::chat(const json::object& request, const ProjectId&
   check_chat_request(request, *target.model);
   auto lease = co_await acquire(target, call);
   auto made = stamp("chatcmpl-", "chat.completion", target, request);
-  json::object reply = co_await lease->backend().chat(request, call);
+  json::object reply = co_await lease->backend().chat()->chat(request, call);
   count_reply(call.used, reply);
   co_return stamped(std::move(reply), made);
 }
@@ -179,7 +187,7 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::objec
   const Target target = co_await resolve(request, project, Capability::chat);
   check_chat_request(request, *target.model);
   auto lease = co_await acquire(target, call);
-  auto chunks = co_await lease->backend().stream_chat(request, call);
+  auto chunks = co_await lease->backend().chat()->stream_chat(request, call);
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("chatcmpl-", "chat.completion.chunk", target, request),
       wanted_usage(request), call.used));
@@ -191,7 +199,7 @@ Task<json::object> Inference::complete(const json::object& request, const Projec
   check_completion_request(request, *target.model);
   auto lease = co_await acquire(target, call);
   auto made = stamp("cmpl-", "text_completion", target, request);
-  json::object reply = co_await lease->backend().complete(request, call);
+  json::object reply = co_await lease->backend().completion()->complete(request, call);
   count_reply(call.used, reply);
   co_return stamped(std::move(reply), made);
 }
@@ -202,7 +210,7 @@ Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::o
   const Target target = co_await resolve(request, project, Capability::completion);
   check_completion_request(request, *target.model);
   auto lease = co_await acquire(target, call);
-  auto chunks = co_await lease->backend().stream_complete(request, call);
+  auto chunks = co_await lease->backend().completion()->stream_complete(request, call);
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("cmpl-", "text_completion", target, request),
       wanted_usage(request), call.used));
@@ -212,7 +220,7 @@ Task<json::object> Inference::embed(const json::object& request, const ProjectId
                                     const engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::embedding);
   auto lease = co_await acquire(target, call);
-  json::object reply = co_await lease->backend().embed(request, call);
+  json::object reply = co_await lease->backend().embedding()->embed(request, call);
   count_reply(call.used, reply);
   reply[field::model] = target.name;
   co_return reply;

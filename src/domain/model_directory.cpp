@@ -8,21 +8,18 @@
 #include "base/api_error.hpp"
 #include "base/log.hpp"
 #include "domain/model_spec.hpp"
-#include "engine/catalogue/gguf_info.hpp"
 
 namespace hearth::domain {
 namespace {
 
 constexpr std::chrono::seconds reload_patience{30};
 
-// What a model's definition leaves to its file. Blocks on the disk.
-void complete_from_file(engine::Model& model) {
-  auto* llama = std::get_if<engine::LlamaSpec>(&model.backend);
-  if (!llama) return;
-  const auto info = engine::read_gguf_info(llama->file);
-  if (!info) throw std::runtime_error(info.error());
-  if (model.capabilities.empty()) model.capabilities = engine::derive_capabilities(*info, *llama);
-  if (model.memory_bytes == 0) model.memory_bytes = engine::estimate_memory(*info, *llama);
+// What a model's definition leaves to its files. Blocks on the disk.
+void complete_from_files(engine::Model& model) {
+  engine::EngineFacts facts = model.engine->read_facts();
+  if (model.capabilities.empty()) model.capabilities = std::move(facts.capabilities);
+  if (model.memory_bytes == 0) model.memory_bytes = facts.memory_bytes;
+  model.context = facts.context;
 }
 
 // What can be served, and why the rest cannot.
@@ -47,7 +44,7 @@ void add_registered(Assembly& assembly, const store::ModelRecord& record) {
   }
   try {
     engine::Model model = parse_model_record(record);
-    complete_from_file(model);
+    complete_from_files(model);
     assembly.models.push_back(std::move(model));
   } catch (const std::exception& error) {
     assembly.leave_out("model", id, error.what());
@@ -75,7 +72,7 @@ Assembly assemble(const ConfiguredModels& configured, const std::vector<store::M
 void drop_incomplete(std::vector<engine::Model>& models) {
   std::erase_if(models, [](engine::Model& model) {
     try {
-      complete_from_file(model);
+      complete_from_files(model);
       return false;
     } catch (const std::exception& error) {
       log::warn("model left out", {{"model", model.id}, {"cause", error.what()}});

@@ -1,21 +1,26 @@
 // One abstraction over everything that computes: a local engine process or a remote upstream.
 //
-// Requests and replies are API-shaped JSON: the request was validated against the contract at the edge and is
-// passed by reference; what comes back satisfies the contract's schema, whatever the engine said (adapters
-// make that good). `id`, `created` and `model` of replies are set by domain/, which also counts usage;
-// adapters leave them out.
+// What an engine does stands in the interfaces of task/. Requests and replies are API-shaped JSON: the
+// request was validated against the contract at the edge and is passed by reference; what comes back
+// satisfies the contract's schema, whatever the engine said (adapters make that good). `id`, `created` and
+// `model` of replies are set by domain/, which also counts usage; adapters leave them out.
 #pragma once
 
-#include <chrono>
-#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "async/task.hpp"
 #include "base/clock.hpp"
 #include "contract/used.hpp"
-#include "json/json.hpp"
+#include "engine/capability.hpp"
+#include "engine/task/classification.hpp"
+#include "engine/task/embedding.hpp"
+#include "engine/task/generation.hpp"
+#include "engine/task/image.hpp"
+#include "engine/task/speech.hpp"
+#include "engine/task/transcription.hpp"
 
 namespace hearth::engine {
 
@@ -30,17 +35,6 @@ struct CallContext {
   contract::Used* used = nullptr;
 };
 
-// The chunks of a streamed reply, API-shaped (chat.completion.chunk, or the completion object). The last
-// chunks carry the finish reasons; one with empty `choices` and `usage` always ends the stream (the caller
-// forwards it only when the client asked for it). Destroying the stream early stops the engine's work.
-class ChunkStream {
- public:
-  virtual ~ChunkStream() = default;
-  // nullopt at the regular end. Throws ApiError when the engine fails: never a clean end after a truncated
-  // reply.
-  virtual Task<std::optional<json::object>> next() = 0;
-};
-
 // Thread: any executor of the runtime; a call stays on its caller's. Cancelling a call stops the engine's
 // work. Every call throws ApiError: 400 with `param` for what this model cannot honour,
 // context_length_exceeded, 503 engine_unavailable, 504.
@@ -48,16 +42,21 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  virtual Task<json::object> chat(const json::object& request, const CallContext& call) = 0;
-  virtual Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request,
-                                                         const CallContext& call) = 0;
-  virtual Task<json::object> complete(const json::object& request, const CallContext& call) = 0;
-  virtual Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
-                                                             const CallContext& call) = 0;
-  virtual Task<json::object> embed(const json::object& request, const CallContext& call) = 0;
+  // The tasks that it has, as part of it; null for the others. A model with the capability of a task has an
+  // engine with the task: Engines sees to that.
+  virtual ChatEngine* chat() { return nullptr; }
+  virtual CompletionEngine* completion() { return nullptr; }
+  virtual EmbeddingEngine* embedding() { return nullptr; }
+  virtual TranscriptionEngine* transcription() { return nullptr; }
+  virtual SpeechEngine* speech() { return nullptr; }
+  virtual ImageEngine* image() { return nullptr; }
+  virtual ClassificationEngine* classification() { return nullptr; }
 
-  // Ends when a real token was produced; throws otherwise. Readiness.
+  // Ends when something real was computed (a token, a vector); throws otherwise. Readiness.
   virtual Task<void> probe(const CallContext& call) = 0;
 };
+
+// The first of `capabilities` that names a task which the backend lacks.
+std::optional<Capability> find_missing_task(Backend& backend, const std::set<Capability>& capabilities);
 
 }  // namespace hearth::engine

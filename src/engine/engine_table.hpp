@@ -11,12 +11,11 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include "engine/change.hpp"
 #include "engine/engines.hpp"
-#include "engine/process/child_process.hpp"
+#include "engine/process/local_engine.hpp"
 
 namespace hearth::engine {
 
@@ -24,17 +23,12 @@ enum class EngineState { unloaded, loading, ready, backing_off, stopping };
 
 // What a lease holds on to. It stays alive, though dead, when its process has crashed.
 struct Instance {
-  Instance() = default;
-  Instance(const Instance&) = delete;
-  ~Instance() {
-    if (!socket_path.empty()) ::unlink(socket_path.c_str());
-  }
+  Backend& backend() { return local ? local->backend() : *remote; }
 
-  std::unique_ptr<Backend> backend;
-  std::unique_ptr<ChildProcess> child;  // none for an upstream
-  std::string socket_path;
-  std::optional<ChildExit> exit;  // under the table's mutex
-  std::size_t leases = 0;         // under the table's mutex
+  // One of the two.
+  std::shared_ptr<LocalEngine> local;  // shared with the report of its end
+  std::unique_ptr<Backend> remote;
+  std::size_t leases = 0;  // under the table's mutex
 };
 
 // One definition of one model. All of it but `model` is under the table's mutex.
@@ -64,9 +58,6 @@ struct LoadFailure : std::runtime_error {
   std::string client_message;
 };
 
-// Removes the sockets that servers which are gone have left in `directory`.
-void remove_stale_sockets(const std::string& directory);
-
 struct Engines::Impl {
   Impl(async::BlockingPool& blocking, EngineSettings settings);
 
@@ -90,13 +81,12 @@ struct Engines::Impl {
   Task<void> bring_up(std::shared_ptr<Engine> engine);
   // Takes `bytes` from the budget, unloading others for it.
   Task<void> reserve(std::shared_ptr<Engine> engine, std::uint64_t bytes, SteadyTime limit);
-  Task<void> wait_until_healthy(std::shared_ptr<Engine> engine, std::shared_ptr<Instance> instance,
-                                SteadyTime limit);
+  // Ends, again and again, what has outgrown its bound; until it is cancelled.
+  Task<void> watch_memory();
   // Ends the process of an engine whose state is already `stopping`.
   Task<void> unload(std::shared_ptr<Engine> engine);
   Task<void> end_process(std::shared_ptr<Instance> instance);
-  void child_ended(const std::weak_ptr<Engine>& engine, const std::weak_ptr<Instance>& instance,
-                   const ChildExit& exit);
+  void child_ended(const std::weak_ptr<Engine>& engine, const std::weak_ptr<Instance>& instance);
   void load_failed(Engine& engine, LoadFailure::Blame blame, std::string client_message,
                    std::string_view cause);
   void back_off(Engine& engine);  // caller holds the mutex

@@ -12,7 +12,6 @@
 #include "base/api_error.hpp"
 #include "base/log.hpp"
 #include "engine/engine_table.hpp"
-#include "engine/upstream/backend.hpp"
 
 namespace hearth::engine {
 namespace {
@@ -75,7 +74,7 @@ class EngineLease final : public Lease {
   EngineLease(std::function<void()> release, std::shared_ptr<Instance> instance)
       : release_(std::move(release)), instance_(std::move(instance)) {}
   ~EngineLease() override { release_(); }
-  Backend& backend() override { return *instance_->backend; }
+  Backend& backend() override { return instance_->backend(); }
 
  private:
   std::function<void()> release_;
@@ -92,14 +91,18 @@ Engines::Impl::Impl(async::BlockingPool& pool, EngineSettings given)
 std::shared_ptr<Engine> Engines::Impl::engine_of(const Model& model) {
   const auto found = engines.find(model.id);
   if (found != engines.end()) {
-    if (found->second->model.backend == model.backend) return found->second;
+    if (same_engine(*found->second->model.engine, *model.engine)) return found->second;
     retire(found->second);
     engines.erase(found);
   }
   auto engine = std::make_shared<Engine>(model);
-  if (std::holds_alternative<UpstreamSpec>(model.backend)) {
+  const auto adapter = model.engine->adapter();
+  if (const auto* remote = std::get_if<const RemoteAdapter*>(&adapter)) {
     engine->instance = std::make_shared<Instance>();
-    engine->instance->backend = make_upstream_backend(model);
+    engine->instance->remote = (*remote)->connect(model);
+    if (const auto missing = find_missing_task(*engine->instance->remote, model.capabilities))
+      throw std::runtime_error(
+          fmt::format("the engine of the model '{}' has no {}", model.id, capability_name(*missing)));
     engine->state = EngineState::ready;
   }
   engines.emplace(model.id, engine);
@@ -109,7 +112,7 @@ std::shared_ptr<Engine> Engines::Impl::engine_of(const Model& model) {
 void Engines::Impl::retire(const std::shared_ptr<Engine>& engine) {
   engine->retired = true;
   if (std::erase(wanted, engine) > 0) engine->state = EngineState::unloaded;
-  if (std::holds_alternative<LlamaSpec>(engine->model.backend)) retired.push_back(engine);
+  if (find_child_adapter(*engine->model.engine)) retired.push_back(engine);
   changed.announce();
 }
 
@@ -148,8 +151,7 @@ Engines::Impl::Work Engines::Impl::take_work(SteadyTime now) {
     return settings.idle_unload.count() > 0 ? engine.last_used + settings.idle_unload : SteadyTime::max();
   };
   for_each([&](const std::shared_ptr<Engine>& engine) {
-    const bool local = std::holds_alternative<LlamaSpec>(engine->model.backend);
-    if (engine->state == EngineState::ready && local && engine->instance->leases == 0) {
+    if (engine->state == EngineState::ready && engine->instance->local && engine->instance->leases == 0) {
       const SteadyTime end = engine->retired ? now : idle_at(*engine);
       if (end <= now) {
         engine->state = EngineState::stopping;
@@ -264,6 +266,7 @@ Task<void> Engines::run() {
     std::lock_guard lock(table.mutex);
     table.running = true;
   }
+  scope.spawn("watch engines", table.watch_memory());
   std::exception_ptr failure;
   try {
     for (;;) {
@@ -328,7 +331,7 @@ Task<void> Engines::stop() {
   {
     std::lock_guard lock(table.mutex);
     table.for_each([&](const std::shared_ptr<Engine>& engine) {
-      if (!engine->instance || !engine->instance->child) return;
+      if (!engine->instance || !engine->instance->local) return;
       engine->state = EngineState::stopping;
       left.push_back(engine);
     });

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,7 +18,8 @@
 namespace hearth::engine {
 
 struct EngineSettings {
-  std::string llama_server;         // path of the program; empty = local models cannot be loaded
+  // Paths of programs, by the kind of engine that runs them; models whose kind has none cannot be loaded.
+  std::map<std::string, std::string, std::less<>> programs;
   std::string run_directory;        // sockets and engine logs; mode 0700
   std::uint64_t memory_budget = 0;  // bytes for all local engines together; 0 = half of the machine's memory
   std::chrono::milliseconds idle_unload{15 * 60'000};  // 0 = never
@@ -27,6 +30,7 @@ struct EngineSettings {
   std::chrono::milliseconds restart_delay{1'000};
   std::chrono::milliseconds restart_delay_most{60'000};
   std::chrono::milliseconds stable_after{60'000};
+  std::chrono::milliseconds memory_check{2'000};  // how often the engines' memory is looked at
 };
 
 // Holds a loaded backend: it is neither unloaded nor evicted while a lease lives.

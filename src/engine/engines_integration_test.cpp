@@ -16,8 +16,8 @@
 #include <boost/asio/post.hpp>
 
 #include "base/api_error.hpp"
-#include "engine/catalogue/gguf_info.hpp"
 #include "engine/engines.hpp"
+#include "engine/llama/spec.hpp"
 #include "engine/scripted_server.hpp"
 
 namespace hearth::engine {
@@ -34,17 +34,22 @@ class EnginesTest : public ::testing::Test {
     if (!program || !tiny) GTEST_SKIP() << "HEARTH_LLAMA_SERVER or HEARTH_TINY_MODEL is not set";
     char pattern[] = "/tmp/hearth-engines-XXXXXX";
     folder_ = ::mkdtemp(pattern);
-    settings_ = {.llama_server = program, .run_directory = folder_, .stop_grace = 2s, .restart_delay = 50ms};
+    settings_ = {
+        .programs = {{"llama", program}}, .run_directory = folder_, .stop_grace = 2s, .restart_delay = 50ms};
     file_ = tiny;
   }
   void TearDown() override {
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
-  Model model(std::string id) const {
+  LlamaSpec small() const { return {.file = file_, .context = 256, .slots = 2, .threads = 1}; }
+  // With one slot less: another engine.
+  LlamaSpec smaller() const { return {.file = file_, .context = 256, .slots = 1, .threads = 1}; }
+  Model model(std::string id) const { return model(std::move(id), small()); }
+  static Model model(std::string id, LlamaSpec spec) {
     Model made;
     made.id = std::move(id);
-    made.backend = LlamaSpec{.file = file_, .context = 256, .slots = 2, .threads = 1};
+    made.engine = make_llama_engine(std::move(spec));
     return made;
   }
 
@@ -135,7 +140,7 @@ TEST_F(EnginesTest, OneLoadServesAllWhoWait) {
       scope.spawn("ask", [](Engines& table, Model wanted, int& count) -> Task<void> {
         const auto lease = co_await table.acquire(wanted, call());
         const auto request = question(4);
-        const auto answer = co_await lease->backend().chat(request, call());
+        const auto answer = co_await lease->backend().chat()->chat(request, call());
         if (answer.contains("choices")) ++count;
       }(engines, model("tiny"), answered));
     }
@@ -161,7 +166,7 @@ TEST_F(EnginesTest, ServesEveryLoopOfTheRuntime) {
         [](Engines& table, Model wanted, std::atomic<int>& count) -> Task<void> {
           const auto lease = co_await table.acquire(wanted, call());
           const auto request = question(2);
-          if ((co_await lease->backend().chat(request, call())).contains("choices")) ++count;
+          if ((co_await lease->backend().chat()->chat(request, call())).contains("choices")) ++count;
         }(engines, model(i % 2 == 0 ? "a" : "b"), answered),
         [&left](std::exception_ptr) { --left; });
   }
@@ -190,7 +195,7 @@ TEST_F(EnginesTest, AKilledEngineFailsItsRequestAndComesBack) {
     scope.spawn("ask", [](Backend& backend, int& result) -> Task<void> {
       const auto request = question(20);
       try {
-        co_await backend.chat(request, call());
+        co_await backend.chat()->chat(request, call());
       } catch (const ApiError& error) {
         result = error.status();
       }
@@ -207,8 +212,8 @@ TEST_F(EnginesTest, AKilledEngineFailsItsRequestAndComesBack) {
     EXPECT_EQ(status_of(engines, "tiny").restarts, 1u);
     lease = co_await engines.acquire(model("tiny"), call());
     const auto again = question(4);
-    EXPECT_TRUE((co_await lease->backend().chat(again, call())).contains("choices"));
-    EXPECT_TRUE((co_await other->backend().chat(again, call())).contains("choices"));
+    EXPECT_TRUE((co_await lease->backend().chat()->chat(again, call())).contains("choices"));
+    EXPECT_TRUE((co_await other->backend().chat()->chat(again, call())).contains("choices"));
     EXPECT_EQ(status_of(engines, "other").restarts, 0u);
   });
 }
@@ -224,9 +229,7 @@ TEST_F(EnginesTest, BacksOffAfterACrash) {
 }
 
 TEST_F(EnginesTest, TheLeastRecentlyUsedMakesRoom) {
-  const auto info = read_gguf_info(file_);
-  ASSERT_TRUE(info);
-  settings_.memory_budget = estimate_memory(*info, std::get<LlamaSpec>(model("a").backend)) * 5 / 2;
+  settings_.memory_budget = model("a").engine->read_facts().memory_bytes * 5 / 2;
   with_engines([&](Engines& engines) -> Task<void> {
     co_await engines.acquire(model("a"), call());
     co_await engines.acquire(model("b"), call());
@@ -254,9 +257,7 @@ Task<void> use(Engines& engines, Model wanted, std::atomic<bool>& granted) {
 }
 
 TEST_F(EnginesTest, WhoWaitedForALoadGetsItBeforeAnotherModelNeedsTheRoom) {
-  const auto info = read_gguf_info(file_);
-  ASSERT_TRUE(info);
-  settings_.memory_budget = estimate_memory(*info, std::get<LlamaSpec>(model("a").backend)) * 3 / 2;
+  settings_.memory_budget = model("a").engine->read_facts().memory_bytes * 3 / 2;
   async::Runtime runtime(2);
   async::BlockingPool blocking(2);
   Engines engines(blocking, settings_);
@@ -297,7 +298,7 @@ TEST_F(EnginesTest, AModelThatIsForgottenOrRedefinedWhileItLoadsIsGivenUp) {
   const std::string program = folder_ + "/never-healthy";
   std::ofstream(program) << "#!/bin/sh\nsleep 100\n";
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  settings_.llama_server = program;
+  settings_.programs = {{"llama", program}};
   with_engines([&](Engines& engines) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
     int forgotten = 0;
@@ -311,8 +312,7 @@ TEST_F(EnginesTest, AModelThatIsForgottenOrRedefinedWhileItLoadsIsGivenUp) {
 
     int redefined = 0;
     int newer = 0;
-    Model changed = model("tiny");
-    std::get<LlamaSpec>(changed.backend).slots = 1;
+    const Model changed = model("tiny", smaller());
     scope.spawn("ask", note_refusal(engines, model("tiny"), redefined));
     EXPECT_TRUE(co_await reaches(engines, "tiny", "loading"));
     scope.spawn("ask", note_refusal(engines, changed, newer));
@@ -349,8 +349,7 @@ TEST_F(EnginesTest, AChangedOrForgottenModelEndsItsEngine) {
   with_engines([&](Engines& engines) -> Task<void> {
     auto lease = co_await engines.acquire(model("tiny"), call());
     const pid_t first = processes().at(0);
-    Model changed = model("tiny");
-    std::get<LlamaSpec>(changed.backend).slots = 1;
+    const Model changed = model("tiny", smaller());
     co_await engines.acquire(changed, call());
     EXPECT_EQ(processes().size(), 2u);  // the old one still has its lease
     lease = nullptr;
@@ -368,14 +367,13 @@ TEST_F(EnginesTest, AChangedOrForgottenModelEndsItsEngine) {
 TEST_F(EnginesTest, WhatCannotBeLoadedSaysSo) {
   std::ofstream(folder_ + "/broken.gguf") << "GGUF but not really, though long enough for a header";
   with_engines([&](Engines& engines) -> Task<void> {
-    Model missing = model("missing");
-    std::get<LlamaSpec>(missing.backend).file = "/nowhere/m.gguf";
+    const Model missing = model("missing", {.file = "/nowhere/m.gguf"});
     EXPECT_THAT(co_await refusal_of(engines, missing), HasSubstr("could not be loaded"));
-    Model broken = model("broken");
-    std::get<LlamaSpec>(broken.backend).file = folder_ + "/broken.gguf";
+    const Model broken = model("broken", {.file = folder_ + "/broken.gguf"});
     EXPECT_THAT(co_await refusal_of(engines, broken), HasSubstr("could not be loaded"));
-    Model flags = model("flags");
-    std::get<LlamaSpec>(flags.backend).arguments = {"--no-such-flag"};
+    LlamaSpec odd = small();
+    odd.arguments = {"--no-such-flag"};
+    const Model flags = model("flags", odd);
     EXPECT_THAT(co_await refusal_of(engines, flags), HasSubstr("could not be loaded"));
     Model huge = model("huge");
     huge.memory_bytes = 1ULL << 60;
@@ -397,7 +395,7 @@ TEST_F(EnginesTest, StoppingRefusesNewRequestsAndLetsRunningOnesFinish) {
     co_await async::sleep_for(50ms);
     EXPECT_THAT(co_await refusal_of(table, wanted), HasSubstr("shutting down"));
     const auto request = question(4);
-    EXPECT_TRUE((co_await lease->backend().chat(request, call())).contains("choices"));
+    EXPECT_TRUE((co_await lease->backend().chat()->chat(request, call())).contains("choices"));
     lease = nullptr;
     co_await scope.join();
   }(engines, model("tiny")));
@@ -469,7 +467,7 @@ TEST(EnginesWithoutProgram, SayThatThereIsNone) {
     scope.spawn("engines", table.run());
     Model local;
     local.id = "local";
-    local.backend = LlamaSpec{.file = "/nowhere.gguf"};
+    local.engine = make_llama_engine({.file = "/nowhere.gguf"});
     EXPECT_THAT(co_await refusal_of(table, local), HasSubstr("no engine for local models"));
     co_await table.stop();
     co_await scope.join();

@@ -1,6 +1,8 @@
-// The one fake backend, for tests of the layers above: answers in fixed words and fails where it is told to.
+// The one fake backend, for tests of the layers above: answers every task in fixed words and fails where it
+// is told to.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -16,8 +18,8 @@ struct FaultPlan {
   enum class Fault {
     none,
     refuses,            // 429 before anything
-    dies_before_first,  // 503 before the first chunk, or instead of a plain reply
-    dies_midway,        // 503 after half of the chunks
+    dies_before_first,  // 503 before the first piece, or instead of a plain reply
+    dies_midway,        // 503 after half of the pieces
     hangs,              // never ends; only cancellation or a deadline helps
   };
   Fault fault = Fault::none;
@@ -26,13 +28,29 @@ struct FaultPlan {
 };
 
 // Thread: any for the counters; the plan is fixed.
-class FaultyBackend final : public Backend {
+class FaultyBackend final : public Backend,
+                            public ChatEngine,
+                            public CompletionEngine,
+                            public EmbeddingEngine,
+                            public TranscriptionEngine,
+                            public SpeechEngine,
+                            public ImageEngine,
+                            public ClassificationEngine {
  public:
   using Fault = FaultPlan::Fault;
   explicit FaultyBackend(FaultPlan plan = {}) : plan_(std::move(plan)) {}
 
   std::atomic<std::size_t> calls{0};
   std::atomic<std::size_t> open_streams{0};
+
+  ChatEngine* chat() override { return this; }
+  CompletionEngine* completion() override { return this; }
+  EmbeddingEngine* embedding() override { return this; }
+  TranscriptionEngine* transcription() override { return this; }
+  SpeechEngine* speech() override { return this; }
+  ImageEngine* image() override { return this; }
+  ClassificationEngine* classification() override { return this; }
+  Task<void> probe(const CallContext&) override { return work(); }
 
   Task<json::object> chat(const json::object&, const CallContext&) override {
     co_await work();
@@ -46,7 +64,8 @@ class FaultyBackend final : public Backend {
         {{"object", "chat.completion"}, {"choices", json::array({std::move(choice)})}, {"usage", usage()}});
   }
   Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object&, const CallContext&) override {
-    return begin(Shape::chat);
+    co_await begin();
+    co_return std::make_unique<Chunks>(*this, Shape::chat);
   }
   Task<json::object> complete(const json::object&, const CallContext&) override {
     co_await work();
@@ -58,7 +77,8 @@ class FaultyBackend final : public Backend {
         {{"object", "text_completion"}, {"choices", json::array({std::move(choice)})}, {"usage", usage()}});
   }
   Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object&, const CallContext&) override {
-    return begin(Shape::completion);
+    co_await begin();
+    co_return std::make_unique<Chunks>(*this, Shape::completion);
   }
   Task<json::object> embed(const json::object&, const CallContext&) override {
     co_await work();
@@ -67,7 +87,33 @@ class FaultyBackend final : public Backend {
                             {"data", json::array({std::move(entry)})},
                             {"usage", {{"prompt_tokens", 1}, {"total_tokens", 1}}}});
   }
-  Task<void> probe(const CallContext&) override { return work(); }
+  // A segment of a second for each piece.
+  Task<std::unique_ptr<TranscriptStream>> transcribe(TranscriptionRequest request,
+                                                     const CallContext&) override {
+    co_await begin();
+    co_return std::make_unique<Transcript>(*this, std::move(request));
+  }
+  // A tenth of a second of silence for each byte of the text.
+  Task<std::unique_ptr<SpeechStream>> speak(SpeechRequest request, const CallContext&) override {
+    co_await begin();
+    co_return std::make_unique<Speech>(*this, std::move(request));
+  }
+  // White, as large as it was asked for; each first partial, then complete.
+  Task<std::unique_ptr<ImageStream>> draw(ImageRequest request, const CallContext&) override {
+    co_await begin();
+    co_return std::make_unique<Images>(*this, std::move(request));
+  }
+  // How much of each text is in capitals.
+  Task<Classification> classify(ClassificationRequest request, const CallContext&) override {
+    co_await work();
+    Classification out;
+    for (const std::string& text : request.texts) {
+      const auto loud = std::ranges::count_if(text, [](char c) { return c >= 'A' && c <= 'Z'; });
+      const double share = text.empty() ? 0 : static_cast<double>(loud) / static_cast<double>(text.size());
+      out.texts.push_back({{"loud", share}, {"quiet", 1 - share}});
+    }
+    co_return out;
+  }
 
  private:
   enum class Shape { chat, completion };
@@ -88,31 +134,50 @@ class FaultyBackend final : public Backend {
     if (plan_.fault != Fault::none) throw dead();
   }
 
-  Task<std::unique_ptr<ChunkStream>> begin(Shape shape) {
+  Task<void> begin() {
     ++calls;
     if (plan_.fault == Fault::refuses)
       throw ApiError::rate_limited("rate_limit_exceeded", "Too many requests.");
     if (plan_.fault == Fault::dies_before_first) throw dead();
-    co_return std::make_unique<Stream>(*this, shape);
+    co_return;
   }
 
-  class Stream final : public ChunkStream {
+  // What the streams of all tasks share: so many pieces, with the pauses and the fault of the plan.
+  class Pieces {
    public:
-    Stream(FaultyBackend& owner, Shape shape) : owner_(owner), shape_(shape) { ++owner_.open_streams; }
-    ~Stream() override { --owner_.open_streams; }
+    Pieces(FaultyBackend& owner, std::size_t count) : owner_(owner), count_(count) { ++owner_.open_streams; }
+    ~Pieces() { --owner_.open_streams; }
+    Pieces(const Pieces&) = delete;
+
+    // The number of the next piece; from `count` on there are no more.
+    Task<std::size_t> next() {
+      co_await async::sleep_for(owner_.plan_.pause);
+      if (owner_.plan_.fault == Fault::dies_midway && at_ == count_ / 2) throw dead();
+      if (owner_.plan_.fault == Fault::hangs && at_ == count_ / 2)
+        co_await async::sleep_for(std::chrono::hours(1));
+      co_return at_++;
+    }
+    FaultyBackend& owner() const { return owner_; }
+    std::size_t count() const { return count_; }
+
+   private:
+    FaultyBackend& owner_;
+    std::size_t count_;
+    std::size_t at_ = 0;
+  };
+
+  class Chunks final : public ChunkStream {
+   public:
+    Chunks(FaultyBackend& owner, Shape shape) : pieces_(owner, owner.plan_.pieces.size()), shape_(shape) {}
 
     Task<std::optional<json::object>> next() override {
-      const auto& pieces = owner_.plan_.pieces;
-      co_await async::sleep_for(owner_.plan_.pause);
-      if (owner_.plan_.fault == Fault::dies_midway && at_ == pieces.size() / 2) throw dead();
-      if (owner_.plan_.fault == Fault::hangs && at_ == pieces.size() / 2)
-        co_await async::sleep_for(std::chrono::hours(1));
-      const std::size_t at = at_++;
-      if (at < pieces.size()) co_return chunk(pieces[at], nullptr);
-      if (at == pieces.size()) co_return chunk("", "stop");
-      if (at > pieces.size() + 1) co_return std::nullopt;
+      const std::size_t at = co_await pieces_.next();
+      const auto& texts = pieces_.owner().plan_.pieces;
+      if (at < texts.size()) co_return chunk(texts[at], nullptr);
+      if (at == texts.size()) co_return chunk("", "stop");
+      if (at > texts.size() + 1) co_return std::nullopt;
       json::object last({{"object", kind()}, {"choices", json::array()}});
-      last.emplace("usage", owner_.usage());
+      last.emplace("usage", pieces_.owner().usage());
       co_return last;
     }
 
@@ -127,9 +192,68 @@ class FaultyBackend final : public Backend {
       }
       return {{"object", kind()}, {"choices", json::array({std::move(choice)})}};
     }
-    FaultyBackend& owner_;
+    Pieces pieces_;
     Shape shape_;
-    std::size_t at_ = 0;
+  };
+
+  class Transcript final : public TranscriptStream {
+   public:
+    Transcript(FaultyBackend& owner, TranscriptionRequest request)
+        : pieces_(owner, owner.plan_.pieces.size()),
+          end_{.language = request.language.value_or("en"),
+               .duration = std::chrono::milliseconds(1000 * request.samples.size() /
+                                                     TranscriptionRequest::sample_rate)} {}
+
+    Task<const TranscribedSegment*> next() override {
+      const std::size_t at = co_await pieces_.next();
+      if (at >= pieces_.count()) co_return nullptr;
+      segment_ = {.text = pieces_.owner().plan_.pieces[at],
+                  .start = std::chrono::seconds(at),
+                  .end = std::chrono::seconds(at + 1),
+                  .words = {},
+                  .tokens = {static_cast<std::int64_t>(at)}};
+      co_return &segment_;
+    }
+    const TranscriptionEnd& end() const override { return end_; }
+
+   private:
+    Pieces pieces_;
+    TranscriptionEnd end_;
+    TranscribedSegment segment_;
+  };
+
+  class Speech final : public SpeechStream {
+   public:
+    Speech(FaultyBackend& owner, SpeechRequest request) : pieces_(owner, request.text.size()) {}
+    int sample_rate() const override { return 24'000; }
+    Task<std::span<const std::int16_t>> next() override {
+      const std::size_t at = co_await pieces_.next();
+      co_return std::span(samples_).first(at < pieces_.count() ? samples_.size() : 0);
+    }
+
+   private:
+    Pieces pieces_;
+    const std::vector<std::int16_t> samples_ = std::vector<std::int16_t>(2'400);
+  };
+
+  class Images final : public ImageStream {
+   public:
+    Images(FaultyBackend& owner, ImageRequest request)
+        : pieces_(owner, 2 * request.count), request_(std::move(request)) {}
+    Task<const ImageDelta*> next() override {
+      const std::size_t at = co_await pieces_.next();
+      if (at >= pieces_.count()) co_return nullptr;
+      image_ = {.index = at / 2,
+                .stage = at % 2 == 0 ? ImageDelta::Stage::partial : ImageDelta::Stage::complete,
+                .image = {.width = request_.width, .height = request_.height, .pixels = {}}};
+      image_.image.pixels.assign(std::size_t{4} * request_.width * request_.height, 255);
+      co_return &image_;
+    }
+
+   private:
+    Pieces pieces_;
+    ImageRequest request_;
+    ImageDelta image_;
   };
 
   const FaultPlan plan_;

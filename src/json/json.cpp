@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -93,7 +94,10 @@ bool is_absent_or_null(const object& object, std::string_view name) {
 
 std::optional<std::int64_t> as_integer(const value& value) {
   if (value.is_int64()) return value.get_int64();
-  if (value.is_uint64()) return std::nullopt;  // Boost.JSON uses uint64 only beyond int64
+  if (value.is_uint64()) {  // parsed ones are beyond int64, made ones need not be
+    if (std::in_range<std::int64_t>(value.get_uint64())) return static_cast<std::int64_t>(value.get_uint64());
+    return std::nullopt;
+  }
   if (value.is_double()) {
     const double number = value.get_double();
     constexpr double limit = 9007199254740992.0;  // 2^53: beyond it a double is no exact integer

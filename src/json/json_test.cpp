@@ -44,6 +44,11 @@ TEST(Json, ReadsByType) {
   EXPECT_TRUE(is_absent_or_null(o, "none"));
 }
 
+TEST(Json, WholeNumbersFitOrAreNone) {
+  EXPECT_EQ(as_integer(value(std::uint32_t{7})), 7) << "made here as an unsigned number";
+  EXPECT_EQ(as_integer(value(~std::uint64_t{0})), std::nullopt);
+}
+
 TEST(Json, WritesWhatItRead) {
   const std::string text = R"({"a":[1,2.5E0,"x\n",null,true]})";
   EXPECT_EQ(write(*parse(text)), text);

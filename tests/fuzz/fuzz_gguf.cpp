@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/catalogue/gguf_info.hpp"
+#include "engine/llama/spec.hpp"
 
 namespace {
 

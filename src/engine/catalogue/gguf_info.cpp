@@ -340,40 +340,4 @@ std::expected<GgufInfo, std::string> read_gguf_info(const std::string& path) {
   }
 }
 
-std::set<Capability> derive_capabilities(const GgufInfo& info, const LlamaSpec& spec) {
-  if (info.is_encoder()) return {Capability::embedding};
-  std::set<Capability> can{Capability::completion};
-  const bool own_template = !spec.chat_template.empty();
-  if (own_template || !info.chat_template.empty()) {
-    can.insert(Capability::chat);
-    if (own_template ? spec.chat_template.find("tools") != std::string::npos : info.knows_tools())
-      can.insert(Capability::tools);
-    if (!spec.projector.empty()) can.insert(Capability::vision);
-  }
-  if (info.fill_in_middle) can.insert(Capability::infill);
-  if (!info.pooling.empty() && info.pooling != "none" && info.pooling != "rank")
-    can.insert(Capability::embedding);
-  return can;
-}
-
-std::uint32_t context_of(const GgufInfo& info, const LlamaSpec& spec) {
-  constexpr std::uint32_t fallback = 4096;
-  if (spec.context > 0) return spec.context;
-  return info.trained_context > 0 ? info.trained_context : fallback;
-}
-
-std::uint64_t estimate_memory(const GgufInfo& info, const LlamaSpec& spec) {
-  constexpr double work_space = 48.0 * 1024 * 1024;
-  constexpr double batch = 512;
-  std::error_code error;
-  const auto projector = spec.projector.empty() ? 0 : std::filesystem::file_size(spec.projector, error);
-  const double tokens = static_cast<double>(context_of(info, spec)) * std::max(1U, spec.slots);
-  const double caches = tokens * static_cast<double>(info.cache_bytes_per_token);
-  const double logits = batch * sizeof(float) * info.vocabulary;
-  const double total = static_cast<double>(info.file_bytes) + (error ? 0 : static_cast<double>(projector)) +
-                       caches + logits + work_space;
-  constexpr double most = 1e18;  // fits the integer; no machine has it
-  return static_cast<std::uint64_t>(std::min(total, most));
-}
-
 }  // namespace hearth::engine

@@ -6,11 +6,8 @@
 
 #include <cstdint>
 #include <expected>
-#include <set>
 #include <string>
 #include <string_view>
-
-#include "engine/catalogue/model.hpp"
 
 namespace hearth::engine {
 
@@ -36,13 +33,5 @@ struct GgufInfo {
 
 // Blocks on the disk: call it on the blocking pool. The error is a sentence that names the file.
 std::expected<GgufInfo, std::string> read_gguf_info(const std::string& path);
-
-// What a model of that file can do when its definition does not say.
-std::set<Capability> derive_capabilities(const GgufInfo& info, const LlamaSpec& spec);
-// The tokens that one generation may use: what the definition says, at most what the model was trained with
-// where it does not.
-std::uint32_t context_of(const GgufInfo& info, const LlamaSpec& spec);
-// What a loaded engine takes: weights, projector, caches of all slots, work space.
-std::uint64_t estimate_memory(const GgufInfo& info, const LlamaSpec& spec);
 
 }  // namespace hearth::engine

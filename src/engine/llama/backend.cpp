@@ -76,10 +76,18 @@ void note_ignored(const CallContext& call, const ChatPlan& plan) {
   if (call.ignored) call.ignored->insert(call.ignored->end(), plan.ignored.begin(), plan.ignored.end());
 }
 
-class LlamaBackend final : public Backend {
+class LlamaBackend final : public Backend,
+                           public ChatEngine,
+                           public CompletionEngine,
+                           public EmbeddingEngine {
  public:
   LlamaBackend(net::Origin origin, std::string model, std::set<Capability> capabilities)
       : client_(std::move(origin)), model_(std::move(model)), capabilities_(std::move(capabilities)) {}
+
+  // The server refuses what its model was not loaded for.
+  ChatEngine* chat() override { return this; }
+  CompletionEngine* completion() override { return this; }
+  EmbeddingEngine* embedding() override { return this; }
 
   Task<json::object> chat(const json::object& request, const CallContext& call) override {
     const auto traits = co_await learn_traits(call);

@@ -95,41 +95,48 @@ class LlamaBackendTest : public ::testing::Test {
 
   static void run(Task<void> task) { runtime_->run_until_complete(std::move(task)); }
 
-  static json::object chat(std::string_view request) { return answer(request, &Backend::chat); }
-  static json::object complete(std::string_view request) { return answer(request, &Backend::complete); }
-  static json::object embed(std::string_view request) { return answer(request, &Backend::embed); }
+  static json::object chat(std::string_view request) {
+    return answer<ChatEngine>(request, &Backend::chat, &ChatEngine::chat);
+  }
+  static json::object complete(std::string_view request) {
+    return answer<CompletionEngine>(request, &Backend::completion, &CompletionEngine::complete);
+  }
+  static json::object embed(std::string_view request) {
+    return answer<EmbeddingEngine>(request, &Backend::embedding, &EmbeddingEngine::embed);
+  }
 
-  template <class Call>
-  static json::object answer(std::string_view request, Call call) {
+  template <class Engine, class Call>
+  static json::object answer(std::string_view request, Engine* (Backend::*task)(), Call call) {
     json::object reply;
     const json::object parsed = object(request);
-    run([](const json::object& body, Call function, json::object& out) -> Task<void> {
+    run([](const json::object& body, Engine& engine, Call function, json::object& out) -> Task<void> {
       const CallContext context = call_for();
-      out = co_await (backend_.get()->*function)(body, context);
-    }(parsed, call, reply));
+      out = co_await (engine.*function)(body, context);
+    }(parsed, *(backend_.get()->*task)(), call, reply));
     return reply;
   }
 
-  template <class Call>
-  static std::vector<json::object> chunks_of(std::string_view request, Call call) {
+  template <class Engine, class Call>
+  static std::vector<json::object> chunks_of(std::string_view request, Engine& engine, Call call) {
     std::vector<json::object> chunks;
     const json::object parsed = object(request);
-    run([](const json::object& body, Call function, std::vector<json::object>& out) -> Task<void> {
+    run([](const json::object& body, Engine& asked, Call function,
+           std::vector<json::object>& out) -> Task<void> {
       const CallContext context = call_for();
-      auto stream = co_await (backend_.get()->*function)(body, context);
+      auto stream = co_await (asked.*function)(body, context);
       while (auto chunk = co_await stream->next())
         out.push_back(std::move(*chunk));
-    }(parsed, call, chunks));
+    }(parsed, engine, call, chunks));
     return chunks;
   }
   static std::vector<json::object> stream_chat(std::string_view request) {
-    auto chunks = chunks_of(request, &Backend::stream_chat);
+    auto chunks = chunks_of(request, *backend_->chat(), &ChatEngine::stream_chat);
     for (const auto& chunk : chunks)
       expect_valid(SchemaId::create_chat_completion_stream_response, chunk, "chat.completion.chunk");
     return chunks;
   }
   static std::vector<json::object> stream_complete(std::string_view request) {
-    auto chunks = chunks_of(request, &Backend::stream_complete);
+    auto chunks = chunks_of(request, *backend_->completion(), &CompletionEngine::stream_complete);
     for (const auto& chunk : chunks)
       expect_valid(SchemaId::create_completion_stream_response, chunk, "text_completion");
     return chunks;
@@ -334,7 +341,7 @@ TEST_F(LlamaBackendTest, KeepsEveryRuleOfAStrictSchema) {
 TEST_F(LlamaBackendTest, SaysWhatIsWrong) {
   const std::string words = R"({"messages":[{"role":"user","content":")" + std::string(9000, 'x') + R"("}]})";
   EXPECT_EQ(refusal([&] { chat(words); }), Refusal("context_length_exceeded", "messages"));
-  EXPECT_EQ(refusal([&] { chunks_of(words, &Backend::stream_chat); }),
+  EXPECT_EQ(refusal([&] { chunks_of(words, *backend_->chat(), &ChatEngine::stream_chat); }),
             Refusal("context_length_exceeded", "messages"));
   EXPECT_EQ(refusal([] { complete(R"({"prompt":[999999]})"); }), Refusal("invalid_value", "prompt"));
   EXPECT_EQ(refusal([] { embed(R"({"input":[999999]})"); }), Refusal("invalid_value", "input"));
@@ -419,12 +426,13 @@ TEST_F(LlamaBackendTest, AStreamGivenUpStopsTheEngine) {
         R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":2,"logit_bias":{"46":100},"stream":true})");
     const CallContext call = call_for();
     for (int i = 0; i < 4; ++i) {
-      auto stream = co_await backend_->stream_chat(request, call);
+      auto stream = co_await backend_->chat()->stream_chat(request, call);
       EXPECT_TRUE(co_await stream->next());
     }
     // Both slots would be busy for long, were the four streams still running.
     const auto begun = std::chrono::steady_clock::now();
-    co_await backend_->chat(object(R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":1})"), call);
+    co_await backend_->chat()->chat(object(R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":1})"),
+                                    call);
     EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
   }());
 }
@@ -436,7 +444,7 @@ TEST_F(LlamaBackendTest, ATimeLimitEndsTheCall) {
         "logit_bias":{"46":100}})");
     bool timed_out = false;
     try {
-      co_await backend_->chat(request, call);
+      co_await backend_->chat()->chat(request, call);
     } catch (const ApiError& error) {
       timed_out = error.status() == 504;
     }
@@ -475,7 +483,7 @@ TEST_F(LlamaBackendDeathTest, AnEngineThatDiesNeverEndsAStreamCleanly) {
     const json::object request = object(
         R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":2,"logit_bias":{"46":100}})");
     const CallContext call = call_for();
-    auto stream = co_await backend_->stream_chat(request, call);
+    auto stream = co_await backend_->chat()->stream_chat(request, call);
     EXPECT_TRUE(co_await stream->next());
     child_->send(SIGKILL);
     int status = 0;
@@ -487,7 +495,7 @@ TEST_F(LlamaBackendDeathTest, AnEngineThatDiesNeverEndsAStreamCleanly) {
     }
     EXPECT_EQ(status, 503);
     try {
-      co_await backend_->chat(request, call);
+      co_await backend_->chat()->chat(request, call);
     } catch (const ApiError& error) {
       EXPECT_EQ(error.status(), 503);
       status = 0;

@@ -24,16 +24,6 @@ std::uint32_t generating_threads_of(const LlamaLaunch& launch) {
 
 }  // namespace
 
-std::string file_name_of(const std::string& model) {
-  constexpr std::size_t longest = 40;
-  std::string name = model.substr(0, longest);
-  for (char& c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-    if (!plain) c = '_';
-  }
-  return name;
-}
-
 ChildSpec make_child_spec(const LlamaLaunch& launch) {
   const LlamaSpec& spec = launch.spec;
   const std::string threads = std::to_string(threads_of(spec));

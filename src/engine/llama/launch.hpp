@@ -5,7 +5,7 @@
 #include <string>
 
 #include "engine/catalogue/gguf_info.hpp"
-#include "engine/catalogue/model.hpp"
+#include "engine/llama/spec.hpp"
 #include "engine/process/child_process.hpp"
 
 namespace hearth::engine {
@@ -18,9 +18,6 @@ struct LlamaLaunch {
   GgufInfo file;
   std::set<Capability> capabilities;
 };
-
-// "Qwen/Qwen3 8B" → "Qwen_Qwen3_8B": safe in a file name and short enough for a socket's path.
-std::string file_name_of(const std::string& model);
 
 ChildSpec make_child_spec(const LlamaLaunch& launch);
 

@@ -123,11 +123,5 @@ TEST(LlamaLaunch, TheEngineInheritsNoSecrets) {
   EXPECT_THAT(printed, HasSubstr("PATH="));
 }
 
-TEST(LlamaLaunch, NamesOfFilesAreSafeAndShort) {
-  EXPECT_EQ(file_name_of("Qwen/Qwen3 8B"), "Qwen_Qwen3_8B");
-  EXPECT_EQ(file_name_of("../../etc"), "______etc");
-  EXPECT_EQ(file_name_of(std::string(200, 'a')).size(), 40u);
-}
-
 }  // namespace
 }  // namespace hearth::engine

@@ -302,11 +302,19 @@ class UpstreamStream final : public ChunkStream {
   std::vector<char> buffer_ = std::vector<char>(stream_buffer);
 };
 
-class UpstreamBackend final : public Backend {
+class UpstreamBackend final : public Backend,
+                              public ChatEngine,
+                              public CompletionEngine,
+                              public EmbeddingEngine {
  public:
   UpstreamBackend(const Model& model, const UpstreamSpec& spec, CircuitPolicy policy)
       : upstream_(std::make_shared<Upstream>(spec, spec.model.empty() ? model.id : spec.model, policy)),
         capabilities_(model.capabilities) {}
+
+  // Nobody here knows what an upstream can do: it answers for itself.
+  ChatEngine* chat() override { return this; }
+  CompletionEngine* completion() override { return this; }
+  EmbeddingEngine* embedding() override { return this; }
 
   Task<json::object> chat(const json::object& request, const CallContext& call) override {
     note_tier(request, call);
@@ -412,8 +420,9 @@ class UpstreamBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_upstream_backend(const Model& model, CircuitPolicy policy) {
-  return std::make_unique<UpstreamBackend>(model, std::get<UpstreamSpec>(model.backend), policy);
+std::unique_ptr<Backend> make_upstream_backend(const Model& model, const UpstreamSpec& spec,
+                                               CircuitPolicy policy) {
+  return std::make_unique<UpstreamBackend>(model, spec, policy);
 }
 
 }  // namespace hearth::engine

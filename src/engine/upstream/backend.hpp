@@ -7,6 +7,7 @@
 
 #include "engine/backend.hpp"
 #include "engine/catalogue/model.hpp"
+#include "engine/upstream/spec.hpp"
 
 namespace hearth::engine {
 
@@ -40,8 +41,9 @@ struct CircuitPolicy {
 // upstream reports; when it reports none, a stream counts its pieces (each is at least one token), a plain
 // reply says zero, and the log says so once.
 //
-// Called by Engines. Thread: any; the backend is used from every executor of the runtime. Throws
+// Called by the spec. Thread: any; the backend is used from every executor of the runtime. Throws
 // std::runtime_error when a base URL cannot be understood.
-std::unique_ptr<Backend> make_upstream_backend(const Model& model, CircuitPolicy policy = {});
+std::unique_ptr<Backend> make_upstream_backend(const Model& model, const UpstreamSpec& spec,
+                                               CircuitPolicy policy = {});
 
 }  // namespace hearth::engine

@@ -44,9 +44,9 @@ std::unique_ptr<Backend> backend(std::vector<std::string> urls, CircuitPolicy po
                                  std::chrono::milliseconds timeout = 10s) {
   Model model;
   model.id = "here";
-  model.backend =
-      UpstreamSpec{.base_urls = std::move(urls), .api_key = "sk-there", .model = "there", .timeout = timeout};
-  return make_upstream_backend(model, policy);
+  const UpstreamSpec spec{
+      .base_urls = std::move(urls), .api_key = "sk-there", .model = "there", .timeout = timeout};
+  return make_upstream_backend(model, spec, policy);
 }
 CallContext call(std::chrono::milliseconds patience = 10s) {
   return {.request_id = "req_1", .deadline = std::chrono::steady_clock::now() + patience};
@@ -82,7 +82,7 @@ TEST(UpstreamBackend, SendsTheRequestAndKeepsTheConnection) {
     ScriptedServer server(scope, good);
     const auto upstream = backend({server.url("/v1/")});
     for (int i = 0; i < 3; ++i) {
-      const auto answer = co_await upstream->chat(question, call());
+      const auto answer = co_await upstream->chat()->chat(question, call());
       EXPECT_THAT(json::write(answer), HasSubstr(R"("content":"Hi")"));
     }
     EXPECT_EQ(server.connections, 1u);
@@ -104,7 +104,7 @@ TEST(UpstreamBackend, StreamsAndKeepsTheConnection) {
                                 event("[DONE]") + last_chunk()));
     const auto upstream = backend({server.url("/v1")});
     for (int i = 0; i < 2; ++i) {
-      const auto seen = co_await read_all(co_await upstream->stream_chat(question, call()));
+      const auto seen = co_await read_all(co_await upstream->chat()->stream_chat(question, call()));
       EXPECT_EQ(seen.size(), 4u);
       EXPECT_THAT(seen.at(2), HasSubstr(R"("total_tokens":6)"));
       EXPECT_EQ(seen.back(), "end");
@@ -124,13 +124,13 @@ TEST(UpstreamBackend, ATruncatedStreamNeverEndsWell) {
           event(piece) + event(R"({"error":{"message":"boom"}})") + last_chunk(),
           event(piece) + event("{broken") + last_chunk()}) {
       server.set_script(reply(stream_head() + bytes, Then::close));
-      const auto seen = co_await read_all(co_await upstream->stream_chat(question, call()));
+      const auto seen = co_await read_all(co_await upstream->chat()->stream_chat(question, call()));
       EXPECT_EQ(seen.size(), 2u);
       EXPECT_EQ(seen.back(), "error 503") << bytes;
     }
     // All has come, only the usual last words are missing.
     server.set_script(reply(stream_head() + event(piece) + event(end_piece) + last_chunk(), Then::close));
-    EXPECT_EQ((co_await read_all(co_await upstream->stream_chat(question, call()))).back(), "end");
+    EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(question, call()))).back(), "end");
   });
 }
 
@@ -144,7 +144,7 @@ TEST(UpstreamBackend, AnotherReplicaTakesOver) {
           std::string("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"choi")}) {
       faulty.set_script(reply(fault, Then::close));
       for (int i = 0; i < 4; ++i)
-        EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0) << fault;
+        EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0) << fault;
     }
     EXPECT_GT(faulty.requests.size(), 5u);
     EXPECT_EQ(fine.requests.size(), 20u);
@@ -152,7 +152,7 @@ TEST(UpstreamBackend, AnotherReplicaTakesOver) {
     faulty.set_script(reply(stream_head(), Then::close));
     fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
     for (int i = 0; i < 4; ++i)
-      EXPECT_EQ((co_await read_all(co_await upstream->stream_chat(question, call()))).back(), "end");
+      EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(question, call()))).back(), "end");
     faulty.stop_listening();
   });
 }
@@ -166,7 +166,7 @@ TEST(UpstreamBackend, RubbishIsAFailure) {
       const auto before = faulty.requests.size();
       faulty.set_script(reply(plain_reply(200, rubbish)));
       for (int i = 0; i < 8; ++i)
-        EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0) << rubbish;
+        EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0) << rubbish;
       EXPECT_EQ(faulty.requests.size() - before, 2u) << rubbish;  // then it counted as down
     }
     fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
@@ -176,15 +176,16 @@ TEST(UpstreamBackend, RubbishIsAFailure) {
       const auto before = faulty.requests.size();
       faulty.set_script(reply(stream_head() + rubbish + last_chunk()));
       for (int i = 0; i < 8; ++i)
-        EXPECT_EQ((co_await read_all(co_await upstream->stream_chat(question, call()))).back(), "end");
+        EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(question, call()))).back(),
+                  "end");
       EXPECT_EQ(faulty.requests.size() - before, 2u) << rubbish;
     }
     // After the first chunk it cannot be replaced, but it counts.
     faulty.set_script(reply(stream_head() + event(piece) + event("{broken") + last_chunk()));
     const auto alone = backend({faulty.url("/v1")}, {.failures_to_open = 1});
-    EXPECT_EQ((co_await read_all(co_await alone->stream_chat(question, call()))).back(), "error 503");
+    EXPECT_EQ((co_await read_all(co_await alone->chat()->stream_chat(question, call()))).back(), "error 503");
     const auto before = faulty.requests.size();
-    EXPECT_EQ(co_await status_of(alone->chat(question, call())), 503);
+    EXPECT_EQ(co_await status_of(alone->chat()->chat(question, call())), 503);
     EXPECT_EQ(faulty.requests.size(), before);
   });
 }
@@ -199,11 +200,11 @@ TEST(UpstreamBackend, AReplicaThatHangsIsReplaced) {
     const CircuitPolicy policy{.failures_to_open = 1, .probe_time = 50ms, .patience = 100ms};
     const auto upstream = backend({hanging.url("/v1"), fine.url("/v1")}, policy);
     const auto begin = std::chrono::steady_clock::now();
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
     EXPECT_EQ(hanging.requests.size(), 3u);
     EXPECT_EQ(hanging.requests.back().target(), "/v1/models");
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
     EXPECT_EQ(hanging.requests.size(), 3u);  // it is down
     // Also a stream that stops before its first chunk.
     fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
@@ -213,7 +214,7 @@ TEST(UpstreamBackend, AReplicaThatHangsIsReplaced) {
       co_return Then::close;
     });
     const auto again = backend({hanging.url("/v1"), fine.url("/v1")}, policy);
-    EXPECT_EQ((co_await read_all(co_await again->stream_chat(question, call()))).back(), "end");
+    EXPECT_EQ((co_await read_all(co_await again->chat()->stream_chat(question, call()))).back(), "end");
   });
 }
 
@@ -229,7 +230,7 @@ TEST(UpstreamBackend, ASlowReplicaThatLivesIsWaitedFor) {
     });
     ScriptedServer fine(scope, good);
     const auto upstream = backend({slow.url("/v1"), fine.url("/v1")}, {.patience = 50ms});
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
     EXPECT_EQ(fine.requests.size(), 0u);
     EXPECT_GE(slow.requests.size(), 3u);  // asked whether it lives, again and again
   });
@@ -248,9 +249,9 @@ TEST(UpstreamBackend, SaysWhatIsIgnored) {
       CallContext context = call();
       context.ignored = &ignored;
       if (asked.contains("stream")) {
-        EXPECT_EQ((co_await read_all(co_await upstream->stream_chat(asked, context))).back(), "end");
+        EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(asked, context))).back(), "end");
       } else {
-        co_await upstream->chat(asked, context);
+        co_await upstream->chat()->chat(asked, context);
       }
       co_return ignored;
     };
@@ -287,10 +288,11 @@ TEST(UpstreamBackend, VectorsFitTheDimensions) {
     };
     const auto two = ask(2);
     const auto four = ask(4);
-    EXPECT_THAT(json::write(co_await upstream->embed(two, call())), HasSubstr(R"("embedding":[6.0)"));
+    EXPECT_THAT(json::write(co_await upstream->embedding()->embed(two, call())),
+                HasSubstr(R"("embedding":[6.0)"));
     // The request asks for more than there is: not the replica's failure.
-    EXPECT_EQ(co_await status_of(upstream->embed(four, call())), 503);
-    EXPECT_EQ(co_await status_of(upstream->embed(two, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->embedding()->embed(four, call())), 503);
+    EXPECT_EQ(co_await status_of(upstream->embedding()->embed(two, call())), 0);
   });
 }
 
@@ -300,14 +302,14 @@ TEST(UpstreamBackend, TheRequestsOwnFaultsAreNotRepeated) {
                          reply(plain_reply(400, R"({"error":{"message":"no","param":"n","code":"c"}})")));
     ScriptedServer second(scope, reply(plain_reply(400, R"({"error":{"message":"no"}})")));
     const auto upstream = backend({first.url("/v1"), second.url("/v1")});
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 400);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 400);
     EXPECT_EQ(first.requests.size() + second.requests.size(), 1u);
     first.set_script(reply(plain_reply(401, R"({"error":{"message":"bad key sk-there"}})")));
     second.set_script(reply(plain_reply(401, "")));
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 503);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);
     first.set_script(reply(plain_reply(429, "")));
     second.set_script(reply(plain_reply(429, "")));
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 429);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 429);
   });
 }
 
@@ -317,15 +319,15 @@ TEST(UpstreamBackend, TheTimeIsLimited) {
       co_await async::sleep_for(20s);
       co_return Then::close;
     });
-    EXPECT_EQ(co_await status_of(backend({server.url()}, {}, 50ms)->chat(question, call())), 504);
-    EXPECT_EQ(co_await status_of(backend({server.url()})->chat(question, call(50ms))), 504);
+    EXPECT_EQ(co_await status_of(backend({server.url()}, {}, 50ms)->chat()->chat(question, call())), 504);
+    EXPECT_EQ(co_await status_of(backend({server.url()})->chat()->chat(question, call(50ms))), 504);
     server.set_script([](const ScriptedRequest&, const Send& send) -> Task<Then> {
       co_await send(stream_head() + event(piece));
       co_await async::sleep_for(20s);
       co_return Then::close;
     });
     const auto upstream = backend({server.url()});
-    const auto seen = co_await read_all(co_await upstream->stream_chat(question, call(200ms)));
+    const auto seen = co_await read_all(co_await upstream->chat()->stream_chat(question, call(200ms)));
     EXPECT_EQ(seen.back(), "error 504");
   });
 }
@@ -335,17 +337,17 @@ TEST(UpstreamBackend, ADownReplicaIsLeftAloneAndComesBack) {
     ScriptedServer server(scope, reply(plain_reply(500, "")));
     const auto upstream = backend({server.url("/v1")}, {.failures_to_open = 3, .open_time = 100ms});
     for (int i = 0; i < 6; ++i)
-      EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 503);
+      EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);
     EXPECT_EQ(server.requests.size(), 3u);  // then it was not asked any more
     co_await async::sleep_for(120ms);
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 503);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);
     EXPECT_EQ(server.requests.size(), 4u);
     EXPECT_EQ(server.requests.back().target(), "/v1/models");  // still down: no request was risked
     server.set_script(good);
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 503);  // rests twice as long now
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);  // rests twice as long now
     co_await async::sleep_for(220ms);
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
   });
 }
 
@@ -359,10 +361,11 @@ TEST(UpstreamBackend, TheLeastBusyReplicaIsAsked) {
     const auto upstream = backend({slow.url(), quick.url()});
     async::Scope calls(scope.executor());
     for (int i = 0; i < 2; ++i)
-      calls.spawn("call", [](Backend& to) -> Task<void> { co_await to.chat(question, call()); }(*upstream));
+      calls.spawn("call",
+                  [](Backend& to) -> Task<void> { co_await to.chat()->chat(question, call()); }(*upstream));
     co_await async::sleep_for(100ms);
     for (int i = 0; i < 8; ++i)
-      co_await upstream->chat(question, call());
+      co_await upstream->chat()->chat(question, call());
     EXPECT_EQ(slow.requests.size(), 1u);
     EXPECT_EQ(quick.requests.size(), 9u);
     co_await calls.join();
@@ -377,11 +380,11 @@ TEST(UpstreamBackend, ACallerThatLeavesFreesTheReplica) {
       co_return Then::close;
     });
     const auto upstream = backend({server.url()}, {.failures_to_open = 1});
-    auto stream = co_await upstream->stream_chat(question, call());
+    auto stream = co_await upstream->chat()->stream_chat(question, call());
     co_await stream->next();
     stream = nullptr;
     server.set_script(good);
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())),
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())),
               0);  // leaving is no failure of the replica
   });
 }
@@ -393,13 +396,15 @@ TEST(UpstreamBackend, CallersThatAreCancelledAreNoFailures) {
       co_return Then::close;
     });
     const auto upstream = backend({server.url("/v1")}, {.failures_to_open = 1});
-    const auto ask = [](Backend& to) -> Task<void> { co_await to.chat(question, call()); };
-    const auto ask_for_stream = [](Backend& to) -> Task<void> { co_await to.stream_chat(question, call()); };
+    const auto ask = [](Backend& to) -> Task<void> { co_await to.chat()->chat(question, call()); };
+    const auto ask_for_stream = [](Backend& to) -> Task<void> {
+      co_await to.chat()->stream_chat(question, call());
+    };
     EXPECT_EQ(co_await async::run_unless(ask(*upstream), async::sleep_for(30ms)), std::nullopt);
     EXPECT_EQ(co_await async::run_unless(ask_for_stream(*upstream), async::sleep_for(30ms)), std::nullopt);
     EXPECT_EQ(server.requests.size(), 2u);
     server.set_script(good);
-    EXPECT_EQ(co_await status_of(upstream->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
   });
 }
 

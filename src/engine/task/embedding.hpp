@@ -1,0 +1,20 @@
+// Text into vectors.
+#pragma once
+
+#include "async/task.hpp"
+#include "json/json.hpp"
+
+namespace hearth::engine {
+
+struct CallContext;
+
+// Requests and replies are API-shaped JSON (ADR 9): a vector passes as the engine wrote it, which no list of
+// floats could promise.
+class EmbeddingEngine {
+ public:
+  virtual ~EmbeddingEngine() = default;
+  // The reply without `model`.
+  virtual Task<json::object> embed(const json::object& request, const CallContext& call) = 0;
+};
+
+}  // namespace hearth::engine
