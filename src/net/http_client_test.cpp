@@ -292,8 +292,9 @@ TEST(HttpClient, WorksFromEveryLoop) {
         boost::asio::co_spawn(clients.executor(1), work(client, answered), boost::asio::detached);
         boost::asio::co_spawn(clients.executor(2), work(client, answered), boost::asio::detached);
         co_await work(client, answered);
-        while (answered < 150)
+        for (int i = 0; i < 6000 && answered < 150; ++i)
           co_await async::sleep_for(5ms);
+        EXPECT_EQ(answered, 150);
         EXPECT_EQ(test.server().statistics().accepted, 3u);
         clients.stop();
       },

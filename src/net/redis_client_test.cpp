@@ -55,7 +55,7 @@ class Client {
   }
   ~Client() {
     boost::asio::post(runtime_.executor(1), [this] { stop_.emit(boost::asio::cancellation_type::terminal); });
-    ended_.get_future().wait();
+    EXPECT_EQ(ended_.get_future().wait_for(30s), std::future_status::ready);
   }
   RedisClient& get() { return redis_; }
   RedisReply call(RedisClient::Command command) {

@@ -67,7 +67,7 @@ class PostgresServer:
 
     def _run(self, program, *arguments):
         result = subprocess.run([self.bin / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/",
-                                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, **self.identity)
+                                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, timeout=120, **self.identity)
         if result.returncode != 0:
             raise AssertionError(f"{program} failed:\n{result.stdout}")
         return result.stdout
@@ -84,7 +84,7 @@ class PostgresServer:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
                                             preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT), **self.identity)
         end = time.monotonic() + 60
-        while subprocess.run([self.bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode != 0:
+        while subprocess.run([self.bin / "pg_isready", "-q", "-t", "5", "-h", "127.0.0.1", "-p", str(self.port)], timeout=30).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > end:
                 raise AssertionError(f"PostgreSQL did not start:\n{self.log()[-3000:]}")
             time.sleep(0.05)
