@@ -101,17 +101,17 @@ void add(const Config& config, const AdminRequest& request, OrganizationRole rol
       .role = role,
       .password_hash = hash};
   const std::string base = password ? std::string() : link_base(config);  // fails before anything is made
-  const std::string token = store.wait(store.database().write([&](db::Connection& connection) -> std::string {
-    store::AccessEpoch::advance_in(connection);
-    const store::User user =
-        store::Users::add_in(connection, store.clock(), store.ids(), store.actor(), wanted);
-    for (const Membership& membership : projects) {
-      store::ProjectUsers::add_in(connection, store.clock(), store.ids(), store.actor(user),
-                                  membership.project, user.id, membership.role);
-    }
-    if (hash) return "";
-    return store::Sessions::create_reset_in(connection, store.clock(), store.ids(), user, reset_lifetime);
-  }));
+  const std::string token =
+      store.wait(store.database().write(store.organization(), [&](db::Connection& connection) -> std::string {
+        const store::User user =
+            store::Users::add_in(connection, store.clock(), store.ids(), store.actor(), wanted);
+        for (const Membership& membership : projects) {
+          store::ProjectUsers::add_in(connection, store.clock(), store.ids(), store.actor(user),
+                                      membership.project, user.id, membership.role);
+        }
+        if (hash) return "";
+        return store::Sessions::create_reset_in(connection, store.clock(), store.ids(), user, reset_lifetime);
+      }));
   fmt::print("{} is {} of the organization.\n", request.email, store::role_name(role));
   if (!token.empty()) fmt::print("To choose a password, once, within a day: {}\n", reset_link(config, token));
 }
@@ -207,7 +207,7 @@ void reset_password(const Config& config, const AdminRequest& request) {
     return;
   }
   const std::string hash = domain::hash_password(*password, store.ids());
-  store.wait(store.database().write([&](db::Connection& connection) {
+  store.wait(store.database().write(store.organization(), [&](db::Connection& connection) {
     store::Sessions::change_password_in(connection, store.clock(), store.ids(), store.actor(user), user.id,
                                         hash);
   }));
@@ -249,7 +249,7 @@ void set_budget(const Config& config, const std::string& project, const std::str
   AdminStore store(config);
   const store::Project found = store.get_project(project);
   const store::Tenant tenant{store.organization(), found.id};
-  store.wait(store.database().write([&](db::Connection& connection) {
+  store.wait(store.database().write(store.organization(), [&](db::Connection& connection) {
     if (budget) {
       store::Budgets::set_in(connection, tenant, *budget, store.clock());
     } else {

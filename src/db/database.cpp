@@ -32,10 +32,10 @@ std::exception_ptr for_caller(std::exception_ptr reason) {
   }
 }
 
-void begin(Session& session) {
+void begin(Session& session, const WriteScope& scope) {
   for (int attempt = 1;; ++attempt) {
     try {
-      return session.begin();
+      return session.begin(scope);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::busy || attempt == begin_attempts) throw;
       log::warn("db.busy", {{"reason", error.what()}, {"attempt", attempt}});
@@ -124,7 +124,7 @@ void Database::read_loop(JobQueue& queue, std::unique_ptr<Session> session) {
   while (auto job = queue.pop()) {
     try {
       if (!session) session = driver_->connect(Access::read);
-      begin(*session);
+      begin(*session, job->scope());
       job->run(*session);
       session->commit();
     } catch (...) {
@@ -136,7 +136,7 @@ void Database::read_loop(JobQueue& queue, std::unique_ptr<Session> session) {
 }
 
 void Database::write_loop(std::unique_ptr<Session> session) {
-  while (auto job = writes_.pop())
+  while (auto job = postponed_ ? std::move(postponed_) : writes_.pop())
     write_group(session, std::move(job));
 }
 
@@ -176,12 +176,13 @@ void Database::tell_quiet_commit(std::uint64_t after) {
 
 // Writes come in waves: the callers that the last commit woke send their next ones. Waiting for as many as
 // came last time, though never longer than half a commit takes, keeps the wave in one group; a lone caller
-// never waits. Each is run as it arrives.
+// never waits. Each is run as it arrives. A group waits for the scope of its first write alone, and holds
+// nothing while it does: no circle of servers can wait for each other.
 void Database::run_group(Session& session, std::unique_ptr<Job> first,
                          std::vector<std::unique_ptr<Job>>& group) {
   group.reserve(last_group_ + 1);
   group.push_back(std::move(first));
-  begin(session);
+  begin(session, group.front()->scope());
   session.take_announcement();              // of a transaction that was lost
   token_before_ = driver_->change_token();  // nobody else can commit now
   const auto deadline = SteadyClock::now() + std::min(last_commit_ / 2, max_gathering);
@@ -191,6 +192,10 @@ void Database::run_group(Session& session, std::unique_ptr<Job> first,
     auto next = writes_.pop_until(group.size() < last_group_ ? deadline : SteadyClock::time_point());
     if (!next) return;
     group.push_back(std::move(next));
+    if (!session.try_include(group.back()->scope())) {
+      postponed_ = std::move(group.back());
+      return group.pop_back();
+    }
   }
 }
 

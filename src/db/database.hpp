@@ -58,10 +58,11 @@ class Database {
   }
 
   // `work(Connection&)` on the writer, in a savepoint of a transaction that it shares with other writes: what
-  // it throws undoes its own changes only. Returns when that transaction is on the disk.
+  // it throws undoes its own changes only. Returns when that transaction is on the disk. `scope`: the rows
+  // that it reads to decide, and those that it writes; until the commit nobody else changes any of them.
   template <class Work>
-  auto write(Work work) -> Task<std::invoke_result_t<Work&, Connection&>> {
-    return submit(writes_, std::move(work));
+  auto write(WriteScope scope, Work work) -> Task<std::invoke_result_t<Work&, Connection&>> {
+    return submit(writes_, std::move(work), std::move(scope));
   }
 
   // Changes whenever any process has committed to this database; costs microseconds. Read it before the data
@@ -78,11 +79,13 @@ class Database {
 
  private:
   template <class Work>
-  static auto submit(JobQueue& queue, Work work) -> Task<std::invoke_result_t<Work&, Connection&>> {
+  static auto submit(JobQueue& queue, Work work, WriteScope scope = WriteScope::everyone())
+      -> Task<std::invoke_result_t<Work&, Connection&>> {
     using Result = std::invoke_result_t<Work&, Connection&>;
     co_return co_await async::await_callback<Result>(
-        [&queue, work = std::move(work)](async::Resolver<Result> done) mutable {
+        [&queue, work = std::move(work), scope = std::move(scope)](async::Resolver<Result> done) mutable {
           std::unique_ptr<Job> job = std::make_unique<WorkJob<Work>>(std::move(work), std::move(done));
+          job->set_scope(std::move(scope));
           if (!queue.push(job)) refuse(*job);
         });
   }
@@ -101,6 +104,8 @@ class Database {
   JobQueue writes_;
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> committed_writes_{0};
+  // Begins the next group: another server had what it needs. The writer's, as the rest.
+  std::unique_ptr<Job> postponed_;
   // The writer's memory of the last group, from which it guesses how long more writes are worth waiting for.
   std::size_t last_group_ = 0;
   std::chrono::steady_clock::duration last_commit_{};

@@ -29,8 +29,9 @@ std::unique_ptr<Database> open(const TestDatabase& place, std::chrono::milliseco
 }
 
 Task<void> insert(Database& database, std::string id) {
-  co_await database.write(
-      [id](Connection& connection) { connection.execute("INSERT INTO t (id) VALUES ($1)", {id}); });
+  co_await database.write(WriteScope::everyone(), [id](Connection& connection) {
+    connection.execute("INSERT INTO t (id) VALUES ($1)", {id});
+  });
 }
 
 Task<std::set<std::string>> list(Database& database) {
@@ -79,7 +80,8 @@ class DatabaseOnSqlite : public DatabaseFixture {
 
 TEST_P(DatabaseTest, ReturnsWhatTheWorkReturns) {
   run([](Database& database) -> Task<void> {
-    const auto moved = co_await database.write([](Connection&) { return std::make_unique<int>(7); });
+    const auto moved =
+        co_await database.write(WriteScope::everyone(), [](Connection&) { return std::make_unique<int>(7); });
     EXPECT_EQ(*moved, 7);
     co_await insert(database, "a");
     EXPECT_EQ(co_await list(database), std::set<std::string>{"a"});
@@ -108,7 +110,7 @@ TEST_P(DatabaseTest, AWorkThatThrowsUndoesOnlyItself) {
     int thrown = 0;
     const auto insert_and_throw = [](Database& db, std::string id, int& count) -> Task<void> {
       try {
-        co_await db.write([id](Connection& connection) {
+        co_await db.write(WriteScope::everyone(), [id](Connection& connection) {
           connection.execute("INSERT INTO t (id) VALUES ($1)", {"bad" + id});
           throw std::out_of_range("mine");
         });
@@ -118,7 +120,7 @@ TEST_P(DatabaseTest, AWorkThatThrowsUndoesOnlyItself) {
     };
     const auto insert_twice = [](Database& db, std::string id, int& count) -> Task<void> {
       try {
-        co_await db.write([id](Connection& connection) {
+        co_await db.write(WriteScope::everyone(), [id](Connection& connection) {
           connection.execute("INSERT INTO t (id) VALUES ($1)", {"twice" + id});
           connection.execute("INSERT INTO t (id) VALUES ($1)", {"twice" + id});
         });
@@ -192,7 +194,7 @@ TEST_P(DatabaseTest, GivesUpOnALockThatIsNeverReleased) {
 TEST_F(DatabaseOnSqlite, AFullDiskFailsTheWriteAndLosesNothing) {
   run([](Database& database) -> Task<void> {
     const auto limit_pages = [](Database& db, int pages) -> Task<void> {
-      co_await db.write([pages](Connection& connection) {
+      co_await db.write(WriteScope::everyone(), [pages](Connection& connection) {
         connection.query(fmt::format("PRAGMA max_page_count = {}", pages));
       });
     };

@@ -9,6 +9,7 @@
 
 #include "db/connection.hpp"
 #include "db/table.hpp"
+#include "db/write_scope.hpp"
 
 namespace hearth::db {
 
@@ -17,9 +18,13 @@ enum class Access { read, write };
 // A connection with its transactions. Thread: one. Only Database and migrate() drive it.
 class Session : public Connection {
  public:
-  // read: a snapshot, taken at the first statement at the latest. write: alone with the right to write,
-  // waited for as long as the driver is configured to, then Error(busy).
-  virtual void begin() = 0;
+  // read: a snapshot, taken at the first statement at the latest; the scope says nothing. write: alone with
+  // the right to write within the scope, waited for as long as the driver is configured to, then Error(busy).
+  virtual void begin(const WriteScope& scope) = 0;
+  void begin() { begin(WriteScope::everyone()); }
+  // Takes the right to write within `scope` into the transaction too, between two savepoints. Never waits:
+  // false while another server has it. Where it was had already, nothing happens.
+  virtual bool try_include(const WriteScope& scope) = 0;
   // Returns when the transaction is on the disk. Throws when it is not; then nothing of it is.
   virtual void commit() = 0;
   // False when the connection can no longer be used and must be replaced. Does nothing outside a transaction.

@@ -13,6 +13,7 @@
 
 #include "async/callback.hpp"
 #include "db/connection.hpp"
+#include "db/write_scope.hpp"
 
 namespace hearth::db {
 
@@ -23,6 +24,12 @@ class Job {
   virtual void run(Connection& connection) = 0;
   virtual void fail(std::exception_ptr reason) = 0;
   virtual void resolve() = 0;
+
+  const WriteScope& scope() const { return scope_; }
+  void set_scope(WriteScope scope) { scope_ = std::move(scope); }
+
+ private:
+  WriteScope scope_ = WriteScope::everyone();  // of a write
 };
 
 template <class Work>

@@ -1,10 +1,13 @@
 #include "db/postgres_session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/log.hpp"
 #include "db/postgres_text.hpp"
@@ -18,9 +21,14 @@ constexpr std::size_t max_cached_statements = 256;
 
 constexpr std::string_view begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr std::string_view begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-// One writer at a time in this database, whichever server it belongs to: stores look before they write. The
-// lock is taken by a statement of its own, so that the next one sees what the writer before has committed.
-constexpr std::string_view lock_writers = "SELECT pg_advisory_xact_lock(7526466502119944296)";
+// One writer at a time in each scope, whichever server it belongs to: stores look before they write. Whoever
+// writes within scopes shares the lock that whoever writes everywhere has alone. Locks are taken by
+// statements of their own, so that the next one sees what the writer before has committed.
+constexpr std::string_view lock_all = "SELECT pg_advisory_xact_lock(7526466502119944296)";
+constexpr std::string_view share_all = "SELECT pg_advisory_xact_lock_shared(7526466502119944296)";
+constexpr std::string_view try_locks =
+    "SELECT CAST(bool_and(pg_try_advisory_xact_lock(CAST(k AS BIGINT))) AS INTEGER) "
+    "FROM unnest(string_to_array($1, ' ')) AS k";
 constexpr std::string_view savepoint = "SAVEPOINT job";
 constexpr std::string_view release = "RELEASE SAVEPOINT job";
 constexpr std::string_view rollback_to = "ROLLBACK TO SAVEPOINT job";
@@ -149,13 +157,37 @@ void PostgresSession::finish_pending() {
   }
 }
 
-void PostgresSession::begin() {
+void PostgresSession::begin(const WriteScope& scope) {
   ensure_connected();
   controls_.clear();
   state_ = State::open;
   sent_ = failed_ = changed_ = false;
   queue(access_ == Access::read ? begin_read : begin_write);
-  if (access_ == Access::write) queue(lock_writers);
+  if (access_ == Access::write) lock(scope);
+}
+
+// In the order of their numbers, as everybody does: of those who wait for several none waits for another that
+// waits for it.
+void PostgresSession::lock(const WriteScope& scope) {
+  locks_.clear();
+  held_ = {scope.keys().begin(), scope.keys().end()};
+  holds_all_ = scope.is_everyone();
+  queue(holds_all_ ? lock_all : share_all);
+  for (const std::int64_t key : held_)
+    queue(locks_.emplace_back(fmt::format("SELECT pg_advisory_xact_lock({})", key)));
+}
+
+bool PostgresSession::try_include(const WriteScope& scope) {
+  if (holds_all_) return true;
+  if (scope.is_everyone()) return false;
+  std::vector<std::int64_t> missing;
+  std::ranges::copy_if(scope.keys(), std::back_inserter(missing),
+                       [this](std::int64_t key) { return !held_.contains(key); });
+  if (missing.empty()) return true;
+  const std::string keys = fmt::format("{}", fmt::join(missing, " "));
+  if (!query(try_locks, {keys})[0].get<bool>(0)) return false;  // what it did get goes with the commit
+  held_.insert(missing.begin(), missing.end());
+  return true;
 }
 
 void PostgresSession::commit() {

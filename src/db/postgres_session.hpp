@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -22,7 +24,8 @@ class PostgresSession final : public Session {
  public:
   PostgresSession(std::shared_ptr<PostgresShared> shared, Access access);
 
-  void begin() override;
+  void begin(const WriteScope& scope) override;
+  bool try_include(const WriteScope& scope) override;
   void commit() override;
   bool rollback() noexcept override;
   bool in_transaction() const override { return state_ == State::open; }
@@ -59,6 +62,8 @@ class PostgresSession final : public Session {
   // Reads the answer to the COMMIT of a read, which nobody has waited for.
   void finish_pending();
 
+  void lock(const WriteScope& scope);
+
   void queue(std::string_view control) { controls_.push_back(control); }
   bool is_queued_last(std::string_view control) const {
     return !controls_.empty() && controls_.back() == control;
@@ -81,9 +86,12 @@ class PostgresSession final : public Session {
   std::optional<PostgresConnection> connection_;
   Statements prepared_;
   std::uint64_t names_ = 0;  // given so far; never one twice
-  // Texts of static storage, or of shared_.
+  // Texts of static storage, of shared_ or of locks_.
   std::vector<std::string_view> controls_;
   std::vector<std::string_view> sending_;  // those of the last batch
+  std::deque<std::string> locks_;          // the statements that take the transaction's first locks
+  bool holds_all_ = false;                 // what the transaction may write: everything
+  std::set<std::int64_t> held_;            // or the scopes of these keys
   State state_ = State::none;
   bool sent_ = false;            // whether BEGIN has left
   bool failed_ = false;          // a statement has, since the last savepoint

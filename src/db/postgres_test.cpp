@@ -16,23 +16,38 @@ namespace {
 
 using namespace std::chrono_literals;
 
+template <class Condition>
+bool eventually(Condition condition, std::chrono::milliseconds time = 5s) {
+  for (const auto end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end;) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(5ms);
+  }
+  return false;
+}
+
 class Postgres : public testing::Test {
  public:
   std::unique_ptr<Driver> open(std::chrono::milliseconds lock_timeout = 5s) {
     return database_.open(lock_timeout);
   }
 
-  // Ends every connection to the test's database, as an operator or a crash would.
+  // Ends every connection to the test's database, as an operator or a crash would, and waits for the end of
+  // these: the watcher's next one may be there already.
   void cut() const {
     const auto session = open_postgres({.url = postgres_server()})->connect(Access::write);
     const std::string url = database_.url();
-    session->query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
-                   {url.substr(url.rfind('/') + 1)});
-    while (session
-               ->query("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1",
-                       {url.substr(url.rfind('/') + 1)})[0]
-               .get<int>(0) > 0)
-      std::this_thread::sleep_for(5ms);
+    const std::string name = url.substr(url.rfind('/') + 1);
+    std::string ended;
+    for (const Row row : session->query(
+             "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", {name})) {
+      ended += fmt::format("{}{}", ended.empty() ? "" : " ", row.get<std::int64_t>(0));
+    }
+    EXPECT_TRUE(eventually([&] {
+      return session
+          ->query("SELECT 1 FROM pg_stat_activity WHERE CAST(pid AS TEXT) = ANY (string_to_array($1, ' '))",
+                  {ended})
+          .empty();
+    }));
     std::this_thread::sleep_for(30ms);  // their sockets close a moment later
   }
 
@@ -50,15 +65,6 @@ std::optional<ErrorKind> kind_thrown_by(Work work) {
     return error.kind();
   }
   return std::nullopt;
-}
-
-template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds time = 5s) {
-  for (const auto end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end;) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(5ms);
-  }
-  return false;
 }
 
 TEST_F(Postgres, AnIdleConnectionThatWasLostIsReplaced) {
@@ -111,7 +117,7 @@ TEST_F(Postgres, TheDatabaseComesBackByItself) {
   Database database(open(), {});
   runtime.run_until_complete([](Database& db, Postgres& test) -> Task<void> {
     const auto insert = [](Database& target, int id, bool* cut, Postgres* fixture) -> Task<void> {
-      co_await target.write([id, cut, fixture](Connection& connection) {
+      co_await target.write(WriteScope::everyone(), [id, cut, fixture](Connection& connection) {
         connection.execute("INSERT INTO t (id) VALUES ($1)", {id});
         if (cut != nullptr) {
           fixture->cut();
@@ -136,10 +142,11 @@ TEST_F(Postgres, AWorkThatGoesOnAfterAFailureFailsAlone) {
   open()->connect(Access::write)->execute_script("CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY)");
   Database database(open(), {});
   runtime.run_until_complete([](Database& db) -> Task<void> {
-    co_await db.write([](Connection& connection) { connection.execute("INSERT INTO t (id) VALUES (1)"); });
+    co_await db.write(WriteScope::everyone(),
+                      [](Connection& connection) { connection.execute("INSERT INTO t (id) VALUES (1)"); });
     bool failed = false;
     try {
-      co_await db.write([](Connection& connection) {
+      co_await db.write(WriteScope::everyone(), [](Connection& connection) {
         try {
           connection.execute("INSERT INTO t (id) VALUES (1)");
         } catch (const Error&) {
@@ -149,7 +156,8 @@ TEST_F(Postgres, AWorkThatGoesOnAfterAFailureFailsAlone) {
       failed = error.kind() == ErrorKind::statement;
     }
     EXPECT_TRUE(failed);
-    co_await db.write([](Connection& connection) { connection.execute("INSERT INTO t (id) VALUES (2)"); });
+    co_await db.write(WriteScope::everyone(),
+                      [](Connection& connection) { connection.execute("INSERT INTO t (id) VALUES (2)"); });
   }(database));
 }
 

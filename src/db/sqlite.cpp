@@ -165,7 +165,9 @@ class SqliteSession final : public Session {
     return static_cast<const std::uint32_t*>(const_cast<const void*>(region));
   }
 
-  void begin() override { execute(access_ == Access::write ? "BEGIN IMMEDIATE" : "BEGIN"); }
+  // The file has one writer, whatever it writes.
+  void begin(const WriteScope&) override { execute(access_ == Access::write ? "BEGIN IMMEDIATE" : "BEGIN"); }
+  bool try_include(const WriteScope&) override { return true; }
   void commit() override { execute("COMMIT"); }
   bool rollback() noexcept override {
     if (!in_transaction()) return true;

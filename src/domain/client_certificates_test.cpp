@@ -110,7 +110,7 @@ TEST(ClientCertificates, OneOrganizationAloneDoesNotBindTheOthers) {
   World world;
   world.run([](World& t) -> Task<void> {
     co_await t.prepare();
-    co_await t.database->write([](db::Connection& connection) {
+    co_await t.database->write(db::WriteScope::everyone(), [](db::Connection& connection) {
       connection.execute("INSERT INTO organizations (id, name, created_at) VALUES ('org-other', 'x', 1)");
     });
     co_await t.certificates.activate(t.actor, t.organization(), {t.certificate});

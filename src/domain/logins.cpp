@@ -71,18 +71,20 @@ Task<void> Logins::log_out(store::User user, std::string token, Visitor visitor)
 Task<std::optional<LoggedIn>> Logins::accept_invite(std::string token, std::string name, std::string password,
                                                     Visitor visitor) {
   // Strangers do not make the server hash.
-  if (!co_await invites_.find_by_token(token)) co_return std::nullopt;
+  const auto invite = co_await invites_.find_by_token(token);
+  if (!invite) co_return std::nullopt;
   const store::Acceptance acceptance{.name = std::move(name),
                                      .password_hash = co_await passwords_.hash(std::move(password)),
                                      .address = visitor.address,
                                      .user_agent = visitor.user_agent};
-  co_return co_await database_.write([&](db::Connection& connection) -> std::optional<LoggedIn> {
-    const auto user = store::Invites::accept_in(connection, clock_, ids_, token, acceptance);
-    if (!user) return std::nullopt;
-    return LoggedIn{store::Sessions::open_in(connection, clock_, ids_,
-                                             store::session_actor(*user, visitor.address, visitor.user_agent),
-                                             lifetime_)};
-  });
+  co_return co_await database_.write(
+      invite->organization, [&](db::Connection& connection) -> std::optional<LoggedIn> {
+        const auto user = store::Invites::accept_in(connection, clock_, ids_, token, acceptance);
+        if (!user) return std::nullopt;
+        return LoggedIn{store::Sessions::open_in(
+            connection, clock_, ids_, store::session_actor(*user, visitor.address, visitor.user_agent),
+            lifetime_)};
+      });
 }
 
 Task<std::optional<store::User>> Logins::find_reset(std::string token) {
@@ -106,7 +108,7 @@ Task<LoginOutcome> Logins::change_password(store::User user, std::string current
   throttle_.forget(account, visitor.address);
   const std::string hash = co_await passwords_.hash(std::move(password));
   const store::Actor actor = store::session_actor(user, visitor.address, visitor.user_agent);
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     store::Sessions::change_password_in(connection, clock_, ids_, actor, user.id, hash);
     return LoggedIn{store::Sessions::open_in(connection, clock_, ids_, actor, lifetime_)};
   });

@@ -85,7 +85,8 @@ class ForgetfulSession final : public db::Session {
   ForgetfulSession(std::unique_ptr<db::Session> session, std::atomic<bool>& forget)
       : session_(std::move(session)), forget_(forget) {}
 
-  void begin() override { session_->begin(); }
+  void begin(const db::WriteScope& scope) override { session_->begin(scope); }
+  bool try_include(const db::WriteScope& scope) override { return session_->try_include(scope); }
   void commit() override {
     session_->commit();
     if (forget_.exchange(false)) throw db::Error(db::ErrorKind::unavailable, "the connection broke");
@@ -134,7 +135,7 @@ class ForgetfulDriver final : public db::Driver {
 class Recording : public testing::Test {
  protected:
   void SetUp() override {
-    wait(database_->write([this](db::Connection& connection) {
+    wait(database_->write(db::WriteScope::everyone(), [this](db::Connection& connection) {
       connection.execute("INSERT INTO organizations (id, name, created_at) VALUES ($1, 'x', 1)",
                          {tenant_.organization});
       connection.execute(
@@ -273,12 +274,12 @@ TEST_F(Recording, AWriteWhoseAnswerIsLostCountsOnce) {
 
 TEST_F(Recording, WhatCouldNotBeWrittenIsWrittenLater) {
   recorder_.record(event(5, 7));
-  wait(database_->write([](db::Connection& connection) {
+  wait(database_->write(db::WriteScope::everyone(), [](db::Connection& connection) {
     connection.execute("ALTER TABLE project_spending RENAME TO hidden");
   }));
   EXPECT_THROW(wait(recorder_.flush()), std::exception);
   recorder_.record(event(6, 8));
-  wait(database_->write([](db::Connection& connection) {
+  wait(database_->write(db::WriteScope::everyone(), [](db::Connection& connection) {
     connection.execute("ALTER TABLE hidden RENAME TO project_spending");
   }));
   wait(recorder_.flush());

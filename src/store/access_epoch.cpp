@@ -54,7 +54,7 @@ Task<std::uint64_t> AccessEpoch::read() {
 
 Task<std::uint64_t> AccessEpoch::read_row() {
   co_return co_await database_.read_first([](db::Connection& connection) {
-    return connection.query("SELECT value FROM epochs WHERE name = 'access'")[0].get<std::uint64_t>(0);
+    return connection.query("SELECT CAST(SUM(value) AS BIGINT) FROM access_epochs")[0].get<std::uint64_t>(0);
   });
 }
 
@@ -90,9 +90,12 @@ void AccessEpoch::end(Reading& reading, std::optional<std::uint64_t> epoch) {
     done({});
 }
 
-void AccessEpoch::advance_in(db::Connection& connection) {
+void AccessEpoch::advance_in(db::Connection& connection, const OrganizationId& organization) {
   connection.announce();
-  connection.execute("UPDATE epochs SET value = value + 1 WHERE name = 'access'");
+  connection.execute(
+      "INSERT INTO access_epochs (organization_id, value) VALUES ($1, 1) "
+      "ON CONFLICT (organization_id) DO UPDATE SET value = access_epochs.value + 1",
+      {organization});
 }
 
 }  // namespace hearth::store

@@ -1,7 +1,8 @@
-// A number that moves with every administrative change: keys, roles, limits, budgets, certificates.
+// A number that moves with every administrative change: keys, roles, limits, budgets, certificates. It is the
+// sum of what each organization has changed, so that no two of them wait for one row.
 //
 // Caches of such things keep the epoch under which they read. Asking for it costs nothing while nobody
-// commits, and one read of one row after a commit of another process, or one that advanced it: all who ask
+// commits, and one short read after a commit of another process, or one that advanced it: all who ask
 // meanwhile share that read. PostgreSQL does not tell whose commit it was, so there each commit costs one.
 #pragma once
 
@@ -30,9 +31,8 @@ class AccessEpoch {
   Task<std::uint64_t> read();
 
   // Every change that a cache must notice calls this in its own transaction; AuditLogs::append_in does it for
-  // what is audited. Until the commit other such changes wait: one that checks something before it changes it
-  // calls this first. Thread: the database's.
-  static void advance_in(db::Connection& connection);
+  // what is audited. `organization`: whose change it is. Thread: the database's.
+  static void advance_in(db::Connection& connection, const OrganizationId& organization);
 
  private:
   // A read of the row that has begun, and who waits for it.

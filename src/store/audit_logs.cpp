@@ -99,7 +99,7 @@ void AuditLogs::append_in(db::Connection& connection, const Clock& clock, IdSour
   }
   // Who comes and goes changes nobody's rights, and strangers must not be able to empty the caches.
   const bool is_login = event.type.starts_with("login.") || event.type.starts_with("logout.");
-  if (!is_login) AccessEpoch::advance_in(connection);
+  if (!is_login) AccessEpoch::advance_in(connection, actor.organization);
 }
 
 Task<Page<AuditLog>> AuditLogs::list(OrganizationId organization, AuditLogFilter filter,

@@ -48,8 +48,9 @@ class AuditLogsTest : public testing::Test {
                       .resources = {fmt::format("thing-{}", i % 6), fmt::format("thing-{}", i % 7)},
                       .details = R"({"id":"x"})"};
     if (i % 3 != 0) event.project = ProjectId(fmt::format("proj_{}", i % 3));
-    co_await database_->write(
-        [&](db::Connection& connection) { AuditLogs::append_in(connection, clock_, ids_, actor, event); });
+    co_await database_->write(db::WriteScope::everyone(), [&](db::Connection& connection) {
+      AuditLogs::append_in(connection, clock_, ids_, actor, event);
+    });
   }
 
   Page<AuditLog> page(AuditLogFilter filter, AuditLogRange range = {.limit = 100}) {

@@ -46,7 +46,7 @@ std::optional<Bootstrap> create(db::Connection& connection, const Clock& clock, 
 
 Task<std::optional<Bootstrap>> bootstrap(db::Database& database, const Clock& clock, IdSource& ids,
                                          KeyHandover hand_over) {
-  co_return co_await database.write([&clock, &ids, &hand_over](db::Connection& connection) {
+  co_return co_await database.write(db::WriteScope::everyone(), [&](db::Connection& connection) {
     auto made = create(connection, clock, ids);
     if (made && hand_over) hand_over(*made);
     return made;

@@ -23,7 +23,8 @@ Task<std::optional<Budget>> Budgets::find(const Tenant& tenant) {
 }
 
 Task<void> Budgets::set(const Tenant& tenant, Budget budget, const Clock& clock) {
-  co_await database_.write([&](db::Connection& connection) { set_in(connection, tenant, budget, clock); });
+  co_await database_.write(tenant.organization,
+                           [&](db::Connection& connection) { set_in(connection, tenant, budget, clock); });
 }
 
 void Budgets::set_in(db::Connection& connection, const Tenant& tenant, const Budget& budget,
@@ -32,16 +33,16 @@ void Budgets::set_in(db::Connection& connection, const Tenant& tenant, const Bud
       "INSERT INTO project_budgets (project_id, organization_id, amount, updated_at) VALUES ($1, $2, $3, $4) "
       "ON CONFLICT (project_id) DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at",
       {tenant.project, tenant.organization, budget.amount, clock.unix_now()});
-  AccessEpoch::advance_in(connection);
+  AccessEpoch::advance_in(connection, tenant.organization);
 }
 
 Task<bool> Budgets::reset(const Tenant& tenant) {
   co_return co_await database_.write(
-      [&tenant](db::Connection& connection) { return reset_in(connection, tenant); });
+      tenant.organization, [&](db::Connection& connection) { return reset_in(connection, tenant); });
 }
 
 bool Budgets::reset_in(db::Connection& connection, const Tenant& tenant) {
-  AccessEpoch::advance_in(connection);
+  AccessEpoch::advance_in(connection, tenant.organization);
   return connection.execute("DELETE FROM project_budgets WHERE project_id = $1 AND organization_id = $2",
                             {tenant.project, tenant.organization}) == 1;
 }

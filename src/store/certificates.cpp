@@ -172,7 +172,7 @@ Task<CertificateRecord> Certificates::add(Actor actor, std::string name, Certifi
                          .valid_at = text.valid_at,
                          .expires_at = text.expires_at,
                          .created_at = clock_.unix_now()};
-  co_await database_.write([&](db::Connection& connection) {
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const std::int64_t sequence = begin_change(connection, actor.organization);
     const db::Rows same =
         connection.query("SELECT id FROM certificates WHERE organization_id = $1 AND fingerprint = $2",
@@ -209,7 +209,7 @@ Task<CertificateRecord> Certificates::get(OrganizationId organization, Certifica
 }
 
 Task<CertificateRecord> Certificates::rename(Actor actor, CertificateId id, std::string name) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     begin_change(connection, actor.organization);
     CertificateRecord record = get_in(connection, actor.organization, id);
     if (record.name == name) return record;
@@ -223,7 +223,7 @@ Task<CertificateRecord> Certificates::rename(Actor actor, CertificateId id, std:
 }
 
 Task<void> Certificates::remove(Actor actor, CertificateId id) {
-  co_await database_.write([&](db::Connection& connection) {
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     begin_change(connection, actor.organization);
     const CertificateRecord record = get_in(connection, actor.organization, id);
     // An archived project cannot be changed any more, so what was active there does not count.
@@ -267,20 +267,20 @@ Task<Page<CertificateRecord>> Certificates::list(CertificateOwner owner, PageReq
 
 Task<std::vector<CertificateRecord>> Certificates::activate(Actor actor, CertificateOwner owner,
                                                             std::vector<CertificateId> ids) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     return switch_in(connection, clock_, ids_, actor, owner, ids, true);
   });
 }
 
 Task<std::vector<CertificateRecord>> Certificates::deactivate(Actor actor, CertificateOwner owner,
                                                               std::vector<CertificateId> ids) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     return switch_in(connection, clock_, ids_, actor, owner, ids, false);
   });
 }
 
 Task<std::size_t> Certificates::deactivate_all(Actor actor) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     begin_change(connection, actor.organization);
     std::size_t ended = deactivate_owner(connection, clock_, ids_, actor, {actor.organization, std::nullopt});
     const db::Rows projects = connection.query(

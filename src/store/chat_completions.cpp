@@ -128,7 +128,8 @@ std::optional<Page<ChatCompletionMessage>> list_messages_in(db::Connection& conn
 
 Task<void> ChatCompletions::create(Tenant tenant, NewChatCompletion completion) {
   // By reference: this coroutine outlives the work that it waits for.
-  co_await database_.write([&](db::Connection& connection) { insert(connection, tenant, completion); });
+  co_await database_.write(tenant.organization,
+                           [&](db::Connection& connection) { insert(connection, tenant, completion); });
 }
 
 Task<std::optional<ChatCompletionRecord>> ChatCompletions::find(Tenant tenant, CompletionId id) {
@@ -144,23 +145,24 @@ Task<Page<ChatCompletionRecord>> ChatCompletions::list(Tenant tenant, ChatComple
 
 Task<std::optional<ChatCompletionRecord>> ChatCompletions::update_metadata(Tenant tenant, CompletionId id,
                                                                            Metadata metadata) {
-  co_return co_await database_.write([&](db::Connection& connection) -> std::optional<ChatCompletionRecord> {
-    const std::int64_t changed = connection.execute(
-        "UPDATE chat_completions SET metadata = $1 "
-        "WHERE id = $2 AND organization_id = $3 AND project_id = $4",
-        {write_metadata(metadata), id, tenant.organization, tenant.project});
-    if (changed == 0) return std::nullopt;
-    connection.execute(
-        "DELETE FROM chat_completion_metadata "
-        "WHERE completion_id = $1 AND organization_id = $2 AND project_id = $3",
-        {id, tenant.organization, tenant.project});
-    insert_metadata(connection, tenant, id, metadata);
-    return find_in(connection, tenant, id);
-  });
+  co_return co_await database_.write(
+      tenant.organization, [&](db::Connection& connection) -> std::optional<ChatCompletionRecord> {
+        const std::int64_t changed = connection.execute(
+            "UPDATE chat_completions SET metadata = $1 "
+            "WHERE id = $2 AND organization_id = $3 AND project_id = $4",
+            {write_metadata(metadata), id, tenant.organization, tenant.project});
+        if (changed == 0) return std::nullopt;
+        connection.execute(
+            "DELETE FROM chat_completion_metadata "
+            "WHERE completion_id = $1 AND organization_id = $2 AND project_id = $3",
+            {id, tenant.organization, tenant.project});
+        insert_metadata(connection, tenant, id, metadata);
+        return find_in(connection, tenant, id);
+      });
 }
 
 Task<bool> ChatCompletions::remove(Tenant tenant, CompletionId id) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(tenant.organization, [&](db::Connection& connection) {
     return connection.execute(
                "DELETE FROM chat_completions WHERE id = $1 AND organization_id = $2 AND project_id = $3",
                {id, tenant.organization, tenant.project}) == 1;

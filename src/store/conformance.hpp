@@ -100,7 +100,7 @@ class StoreConformance : public testing::TestWithParam<db::Engine> {
   std::string add_account(Server& server, const Tenant& tenant) {
     const std::string id = ids_.make("svc_acct_");
     run([](Server& s, const Tenant& t, const std::string& account) -> Task<void> {
-      co_await s.database->write([&](db::Connection& connection) {
+      co_await s.database->write(db::WriteScope::everyone(), [&](db::Connection& connection) {
         connection.execute(
             "INSERT INTO service_accounts (id, organization_id, project_id, name, role, created_at, "
             "sequence) "
@@ -130,7 +130,7 @@ class StoreConformance : public testing::TestWithParam<db::Engine> {
   Tenant add_project(Server& server, OrganizationId organization) {
     Tenant tenant{organization, ProjectId(ids_.make("proj_"))};
     run([](Server& s, const Tenant& t) -> Task<void> {
-      co_await s.database->write([&t](db::Connection& connection) {
+      co_await s.database->write(db::WriteScope::everyone(), [&t](db::Connection& connection) {
         connection.execute(
             "INSERT INTO organizations (id, name, created_at) VALUES ($1, 'x', 1) ON CONFLICT (id) DO "
             "NOTHING",

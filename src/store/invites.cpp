@@ -148,9 +148,7 @@ InviteStatus Invite::status(UnixSeconds now) const {
 }
 
 Task<SentInvite> Invites::create(Actor actor, NewInvite wanted) {
-  co_return co_await database_.write([this, actor = std::move(actor),
-                                      wanted = std::move(wanted)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const UnixSeconds now = clock_.unix_now();
     check_address(connection, actor.organization, wanted.email, now);
     SentInvite sent;
@@ -199,8 +197,7 @@ Task<Page<Invite>> Invites::list(OrganizationId organization, PageRequest page) 
 }
 
 Task<void> Invites::remove(Actor actor, InviteId id) {
-  co_await database_.write([this, actor = std::move(actor), id = std::move(id)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Invite invite = get_in(connection, actor.organization, id);
     if (invite.accepted_at) {
       throw ApiError::invalid_request("invite_accepted",
@@ -215,15 +212,14 @@ Task<void> Invites::remove(Actor actor, InviteId id) {
 }
 
 Task<std::optional<SentInvite>> Invites::renew_link(OrganizationId organization, std::string email) {
-  co_return co_await database_.write([this, organization = std::move(organization), key = email_key(email)](
-                                         db::Connection& connection) -> std::optional<SentInvite> {
-    AccessEpoch::advance_in(connection);
-    auto invite = find_pending(connection, organization, key, clock_.unix_now());
-    if (!invite) return std::nullopt;
-    drop_links(connection, *invite);
-    std::string token = add_link(connection, ids_, *invite);
-    return SentInvite{std::move(*invite), std::move(token)};
-  });
+  co_return co_await database_.write(
+      organization, [&](db::Connection& connection) -> std::optional<SentInvite> {
+        auto invite = find_pending(connection, organization, email_key(email), clock_.unix_now());
+        if (!invite) return std::nullopt;
+        drop_links(connection, *invite);
+        std::string token = add_link(connection, ids_, *invite);
+        return SentInvite{std::move(*invite), std::move(token)};
+      });
 }
 
 Task<std::optional<Invite>> Invites::find_by_token(std::string token) {
@@ -233,15 +229,15 @@ Task<std::optional<Invite>> Invites::find_by_token(std::string token) {
 }
 
 Task<std::optional<User>> Invites::accept(std::string token, Acceptance acceptance) {
-  co_return co_await database_.write(
-      [this, token = std::move(token), acceptance = std::move(acceptance)](db::Connection& connection) {
-        return accept_in(connection, clock_, ids_, token, acceptance);
-      });
+  const auto invite = co_await find_by_token(token);
+  if (!invite) co_return std::nullopt;
+  co_return co_await database_.write(invite->organization, [&](db::Connection& connection) {
+    return accept_in(connection, clock_, ids_, token, acceptance);
+  });
 }
 
 std::optional<User> Invites::accept_in(db::Connection& connection, const Clock& clock, IdSource& ids,
                                        const std::string& token, const Acceptance& acceptance) {
-  AccessEpoch::advance_in(connection);
   const UnixSeconds now = clock.unix_now();
   const auto invite = find_in(connection, token, now);
   if (!invite) return std::nullopt;

@@ -112,9 +112,7 @@ Task<ListedKey> KeyDirectory::get(Tenant tenant, KeyId id) {
 }
 
 Task<void> KeyDirectory::revoke(Actor actor, ProjectId project_id, KeyId id) {
-  co_await database_.write([this, actor = std::move(actor), project_id = std::move(project_id),
-                            id = std::move(id)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Project project = Projects::get_in(connection, actor.organization, project_id);
     const ListedKey key = get_one(connection, select_keys({actor.organization, project_id}), id);
     if (key.owner.kind == OwnerKind::service_account) {
@@ -147,9 +145,7 @@ Task<ListedKey> KeyDirectory::get_admin(OrganizationId organization, KeyId id) {
 }
 
 Task<CreatedAdminKey> KeyDirectory::create_admin(Actor actor, OwnerId owner, std::string name) {
-  co_return co_await database_.write([this, actor = std::move(actor), owner = std::move(owner),
-                                      name = std::move(name)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     check_owner(connection, actor.organization, owner);
     CreatedKey created =
         create_in(connection, clock_, ids_, actor,
@@ -160,8 +156,7 @@ Task<CreatedAdminKey> KeyDirectory::create_admin(Actor actor, OwnerId owner, std
 }
 
 Task<void> KeyDirectory::revoke_admin(Actor actor, KeyId id) {
-  co_await database_.write([this, actor = std::move(actor), id = std::move(id)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     get_one(connection, select_admin_keys(actor.organization), id);
     Keys::revoke_in(connection, clock_, actor.organization, id);
     AuditLogs::append_in(connection, clock_, ids_, actor,

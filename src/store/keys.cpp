@@ -139,15 +139,14 @@ std::shared_ptr<const contract::Principal> Keys::use(Entry& entry) {
   if (entry.expires_at && *entry.expires_at <= now) return nullptr;
   if (!entry.last_used_at || now - *entry.last_used_at >= use_resolution.count()) {
     entry.last_used_at = now;
-    unsaved_.insert_or_assign(entry.principal->key, now);
+    unsaved_.insert_or_assign(entry.principal->key, Use{entry.principal->organization, now});
   }
   return entry.principal;
 }
 
 Task<CreatedKey> Keys::create(NewKey key) {
-  co_return co_await database_.write([this, key = std::move(key)](db::Connection& connection) {
-    return create_in(connection, clock_, ids_, key);
-  });
+  co_return co_await database_.write(
+      key.organization, [&](db::Connection& connection) { return create_in(connection, clock_, ids_, key); });
 }
 
 CreatedKey Keys::create_in(db::Connection& connection, const Clock& clock, IdSource& ids, NewKey key) {
@@ -179,7 +178,7 @@ CreatedKey Keys::create_in(db::Connection& connection, const Clock& clock, IdSou
 
 bool Keys::revoke_in(db::Connection& connection, const Clock& clock, const OrganizationId& organization,
                      const KeyId& id) {
-  AccessEpoch::advance_in(connection);
+  AccessEpoch::advance_in(connection, organization);
   return connection.execute(
              "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND organization_id = $3 AND revoked_at IS "
              "NULL",
@@ -189,7 +188,7 @@ bool Keys::revoke_in(db::Connection& connection, const Clock& clock, const Organ
 std::optional<UnixSeconds> Keys::find_unsaved_use(const KeyId& id) {
   std::lock_guard lock(mutex_);
   const auto found = unsaved_.find(id);
-  return found == unsaved_.end() ? std::nullopt : std::optional(found->second);
+  return found == unsaved_.end() ? std::nullopt : std::optional(found->second.at);
 }
 
 Task<void> Keys::record_uses() {
@@ -204,7 +203,7 @@ Task<void> Keys::record_uses() {
 }
 
 Task<void> Keys::flush_uses() {
-  std::unordered_map<KeyId, UnixSeconds> uses;
+  std::unordered_map<KeyId, Use> uses;
   {
     std::lock_guard lock(mutex_);
     uses.swap(unsaved_);
@@ -212,12 +211,15 @@ Task<void> Keys::flush_uses() {
   if (uses.empty()) co_return;
   std::exception_ptr failure;
   try {
-    co_await database_.write([&uses](db::Connection& connection) {
-      for (const auto& [id, at] : uses) {
+    db::WriteScope scope(uses.begin()->second.organization);
+    for (const auto& [id, use] : uses)
+      scope |= use.organization;
+    co_await database_.write(std::move(scope), [&uses](db::Connection& connection) {
+      for (const auto& [id, use] : uses) {
         connection.execute(
             "UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < "
             "$1)",
-            {at, id});
+            {use.at, id});
       }
     });
   } catch (...) {

@@ -89,6 +89,11 @@ class Keys {
     std::uint64_t epoch = 0;                  // the access epoch under which it was read
   };
 
+  struct Use {
+    OrganizationId organization;
+    UnixSeconds at = 0;
+  };
+
   // Notes the use; null past the key's end. Under mutex_.
   std::shared_ptr<const contract::Principal> use(Entry& entry);
 
@@ -99,7 +104,7 @@ class Keys {
   const KeyedHash hash_;  // of a secret, for the cache: a request pays for no SHA-256
   std::mutex mutex_;
   std::unordered_map<KeyedHash::Digest, Entry, KeyedHash::Bucket> cache_;  // guarded by mutex_
-  std::unordered_map<KeyId, UnixSeconds> unsaved_;  // uses not yet written; guarded by mutex_
+  std::unordered_map<KeyId, Use> unsaved_;  // uses not yet written; guarded by mutex_
 };
 
 }  // namespace hearth::store

@@ -63,24 +63,23 @@ Task<std::optional<ModelRecord>> Models::find(ModelId id) {
 }
 
 Task<bool> Models::put(ModelRecord record) {
-  co_return co_await database_.write(
-      [record = std::move(record)](db::Connection& connection) { return put_in(connection, record); });
+  co_return co_await database_.write(db::WriteScope::everyone(),
+                                     [&](db::Connection& connection) { return put_in(connection, record); });
 }
 
 Task<bool> Models::remove(ModelId id) {
-  co_return co_await database_.write([id = std::move(id)](db::Connection& connection) {
+  co_return co_await database_.write(db::WriteScope::everyone(), [&](db::Connection& connection) {
     return connection.execute("DELETE FROM models WHERE id = $1", {id}) == 1;
   });
 }
 
 Task<bool> Models::remove_fine_tuned(Tenant tenant, ModelId id) {
-  co_return co_await database_.write(
-      [tenant = std::move(tenant), id = std::move(id)](db::Connection& connection) {
-        return connection.execute(
-                   "DELETE FROM models WHERE id = $1 AND organization_id = $2 AND project_id = $3 "
-                   "AND fine_tuned = 1",
-                   {id, tenant.organization, tenant.project}) == 1;
-      });
+  co_return co_await database_.write(db::WriteScope::everyone(), [&](db::Connection& connection) {
+    return connection.execute(
+               "DELETE FROM models WHERE id = $1 AND organization_id = $2 AND project_id = $3 "
+               "AND fine_tuned = 1",
+               {id, tenant.organization, tenant.project}) == 1;
+  });
 }
 
 Task<std::vector<ModelAlias>> Models::list_aliases() {
@@ -93,7 +92,7 @@ Task<std::vector<ModelAlias>> Models::list_aliases() {
 }
 
 Task<void> Models::put_alias(ModelAlias alias) {
-  co_await database_.write([alias = std::move(alias)](db::Connection& connection) {
+  co_await database_.write(db::WriteScope::everyone(), [&](db::Connection& connection) {
     connection.execute(
         "INSERT INTO model_aliases (name, target) VALUES ($1, $2) "
         "ON CONFLICT (name) DO UPDATE SET target = excluded.target",
@@ -102,7 +101,7 @@ Task<void> Models::put_alias(ModelAlias alias) {
 }
 
 Task<bool> Models::remove_alias(std::string name) {
-  co_return co_await database_.write([name = std::move(name)](db::Connection& connection) {
+  co_return co_await database_.write(db::WriteScope::everyone(), [&](db::Connection& connection) {
     return connection.execute("DELETE FROM model_aliases WHERE name = $1", {name}) == 1;
   });
 }

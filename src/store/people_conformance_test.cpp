@@ -90,7 +90,7 @@ TEST_P(StoreConformance, WhoLeavesTakesKeysAndSessionsAlong) {
     const auto first_key = co_await key_in(own.project);
     const auto second_key = co_await key_in(second.id);
     const auto add_session = [&]() -> Task<void> {
-      co_await s.database->write([&](db::Connection& connection) {
+      co_await s.database->write(db::WriteScope::everyone(), [&](db::Connection& connection) {
         connection.execute(
             "INSERT INTO sessions (token_hash, organization_id, user_id, created_at, expires_at) "
             "VALUES ('t', $1, $2, 1, 2)",

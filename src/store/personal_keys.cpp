@@ -54,19 +54,18 @@ Task<std::vector<PersonalKey>> PersonalKeys::keys(User user) {
 }
 
 Task<std::optional<CreatedKey>> PersonalKeys::create(Actor actor, ProjectId project, std::string name) {
-  co_return co_await database_.write([&](db::Connection& connection) -> std::optional<CreatedKey> {
-    AccessEpoch::advance_in(connection);
-    const auto projects = projects_in(connection, actor.organization, UserId(actor.id));
-    const auto found = std::ranges::find(projects, project, &PersonalProject::id);
-    if (found == projects.end()) return std::nullopt;
-    NewKey key{actor.organization, project, KeyKind::project, name, OwnerKind::user, actor.id};
-    return KeyDirectory::create_in(connection, clock_, ids_, actor, std::move(key), found->name);
-  });
+  co_return co_await database_.write(
+      actor.organization, [&](db::Connection& connection) -> std::optional<CreatedKey> {
+        const auto projects = projects_in(connection, actor.organization, UserId(actor.id));
+        const auto found = std::ranges::find(projects, project, &PersonalProject::id);
+        if (found == projects.end()) return std::nullopt;
+        NewKey key{actor.organization, project, KeyKind::project, name, OwnerKind::user, actor.id};
+        return KeyDirectory::create_in(connection, clock_, ids_, actor, std::move(key), found->name);
+      });
 }
 
 Task<bool> PersonalKeys::revoke(Actor actor, KeyId id) {
-  co_return co_await database_.write([&](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const db::Rows rows = connection.query(
         "SELECT p.id, p.name FROM api_keys k JOIN projects p ON p.id = k.project_id "
         "WHERE k.id = $1 AND k.organization_id = $2 AND k.owner = $3 AND k.owner_kind = 'user' "

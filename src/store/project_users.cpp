@@ -78,9 +78,7 @@ Task<ProjectUser> ProjectUsers::get(Tenant tenant, UserId id) {
 }
 
 Task<ProjectUser> ProjectUsers::add(Actor actor, ProjectId project_id, UserId user, ProjectRole role) {
-  co_return co_await database_.write([this, actor = std::move(actor), project_id = std::move(project_id),
-                                      user = std::move(user), role](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Tenant tenant{actor.organization, project_id};
     const Project project = Projects::get_active_in(connection, tenant);
     const db::Rows known = connection.query("SELECT id FROM users WHERE id = $1 AND organization_id = $2",
@@ -109,9 +107,7 @@ void ProjectUsers::add_in(db::Connection& connection, const Clock& clock, IdSour
 
 Task<ProjectUser> ProjectUsers::modify_role(Actor actor, ProjectId project_id, UserId user,
                                             ProjectRole role) {
-  co_return co_await database_.write([this, actor = std::move(actor), project_id = std::move(project_id),
-                                      user = std::move(user), role](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Tenant tenant{actor.organization, project_id};
     const Project project = Projects::get_active_in(connection, tenant);
     ProjectUser member = get_in(connection, tenant, user);
@@ -128,9 +124,7 @@ Task<ProjectUser> ProjectUsers::modify_role(Actor actor, ProjectId project_id, U
 }
 
 Task<void> ProjectUsers::remove(Actor actor, ProjectId project_id, UserId user) {
-  co_await database_.write([this, actor = std::move(actor), project_id = std::move(project_id),
-                            user = std::move(user)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Tenant tenant{actor.organization, project_id};
     const Project project = Projects::get_active_in(connection, tenant);
     get_in(connection, tenant, user);

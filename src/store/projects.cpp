@@ -92,28 +92,24 @@ Task<Page<Project>> Projects::list(OrganizationId organization, ProjectsShown sh
 }
 
 Task<Project> Projects::create(Actor actor, std::string name) {
-  co_return co_await database_.write(
-      [this, actor = std::move(actor), name = std::move(name)](db::Connection& connection) {
-        AccessEpoch::advance_in(connection);
-        const Project project{.id = ProjectId(ids_.make("proj_")),
-                              .organization = actor.organization,
-                              .name = name,
-                              .created_at = clock_.unix_now()};
-        connection.execute(
-            "INSERT INTO projects (id, organization_id, name, status, is_default, created_at, sequence) "
-            "VALUES ($1, $2, $3, 'active', 0, $4, $5)",
-            {project.id, project.organization, project.name, project.created_at,
-             next_sequence(connection, project.organization, "projects")});
-        AuditLogs::append_in(connection, clock_, ids_, actor,
-                             event_of("project.created", project, {{"data", {{"name", project.name}}}}));
-        return project;
-      });
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
+    const Project project{.id = ProjectId(ids_.make("proj_")),
+                          .organization = actor.organization,
+                          .name = name,
+                          .created_at = clock_.unix_now()};
+    connection.execute(
+        "INSERT INTO projects (id, organization_id, name, status, is_default, created_at, sequence) "
+        "VALUES ($1, $2, $3, 'active', 0, $4, $5)",
+        {project.id, project.organization, project.name, project.created_at,
+         next_sequence(connection, project.organization, "projects")});
+    AuditLogs::append_in(connection, clock_, ids_, actor,
+                         event_of("project.created", project, {{"data", {{"name", project.name}}}}));
+    return project;
+  });
 }
 
 Task<Project> Projects::rename(Actor actor, ProjectId id, std::string name) {
-  co_return co_await database_.write([this, actor = std::move(actor), id = std::move(id),
-                                      name = std::move(name)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     Project project = get_active_in(connection, {actor.organization, id});
     check_not_default(project, "renamed");
     if (project.name == name) return project;
@@ -127,9 +123,7 @@ Task<Project> Projects::rename(Actor actor, ProjectId id, std::string name) {
 }
 
 Task<Project> Projects::archive(Actor actor, ProjectId id) {
-  co_return co_await database_.write([this, actor = std::move(actor),
-                                      id = std::move(id)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     Project project = get_in(connection, actor.organization, id);
     check_not_default(project, "archived");
     if (project.status == ProjectStatus::archived) return project;

@@ -67,7 +67,7 @@ Task<ProjectRateLimits> RateLimits::list(OrganizationId organization, ProjectId 
 }
 
 Task<RateLimitValues> RateLimits::change(Actor actor, RateLimitChange change) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Project project = Projects::get_active_in(connection, {actor.organization, change.project});
     const RateLimitValues& values = change.values;
     const RateLimitValues known = read_all(connection, change.project)[change.model];

@@ -68,9 +68,7 @@ Task<ServiceAccount> ServiceAccounts::get(Tenant tenant, ServiceAccountId id) {
 }
 
 Task<CreatedServiceAccount> ServiceAccounts::create(Actor actor, ProjectId project_id, std::string name) {
-  co_return co_await database_.write([this, actor = std::move(actor), project_id = std::move(project_id),
-                                      name = std::move(name)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Tenant tenant{actor.organization, project_id};
     const Project project = Projects::get_active_in(connection, tenant);
     CreatedServiceAccount created{.account = {.id = ServiceAccountId(ids_.make("svc_acct_")),
@@ -95,9 +93,7 @@ Task<CreatedServiceAccount> ServiceAccounts::create(Actor actor, ProjectId proje
 }
 
 Task<void> ServiceAccounts::remove(Actor actor, ProjectId project_id, ServiceAccountId id) {
-  co_await database_.write([this, actor = std::move(actor), project_id = std::move(project_id),
-                            id = std::move(id)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const Tenant tenant{actor.organization, project_id};
     const Project project = Projects::get_active_in(connection, tenant);
     get_in(connection, tenant, id);

@@ -47,10 +47,12 @@ std::string Sessions::open_in(db::Connection& connection, const Clock& clock, Id
                               const Actor& actor, std::chrono::seconds lifetime) {
   const UnixSeconds now = clock.unix_now();
   std::string token = ids.secret(token_length);
-  // Whoever logs in sweeps up what has ended.
-  connection.execute("DELETE FROM sessions WHERE expires_at <= $1", {now});
-  connection.execute("DELETE FROM one_time_links WHERE purpose = $1 AND expires_at <= $2",
-                     {reset_purpose, now});
+  // Whoever logs in sweeps up what has ended in the organization.
+  connection.execute("DELETE FROM sessions WHERE organization_id = $1 AND expires_at <= $2",
+                     {actor.organization, now});
+  connection.execute(
+      "DELETE FROM one_time_links WHERE organization_id = $1 AND purpose = $2 AND expires_at <= $3",
+      {actor.organization, reset_purpose, now});
   connection.execute(
       "INSERT INTO sessions (token_hash, organization_id, user_id, created_at, expires_at) "
       "VALUES ($1, $2, $3, $4, $5)",
@@ -60,7 +62,7 @@ std::string Sessions::open_in(db::Connection& connection, const Clock& clock, Id
 }
 
 Task<std::string> Sessions::open(Actor actor, std::chrono::seconds lifetime) {
-  co_return co_await database_.write([this, actor = std::move(actor), lifetime](db::Connection& connection) {
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
     return open_in(connection, clock_, ids_, actor, lifetime);
   });
 }
@@ -79,19 +81,18 @@ Task<std::optional<Session>> Sessions::find(std::string token) {
 }
 
 Task<void> Sessions::close(Actor actor, std::string token) {
-  co_await database_.write(
-      [this, actor = std::move(actor), hash = text::sha256_hex(token)](db::Connection& connection) {
-        const auto closed = connection.execute(
-            "DELETE FROM sessions WHERE token_hash = $1 AND user_id = $2 AND organization_id = $3",
-            {hash, actor.id, actor.organization});
-        if (closed == 0) return;
-        AuditLogs::append_in(connection, clock_, ids_, actor,
-                             {.type = "logout.succeeded", .resources = {actor.id}});
-      });
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
+    const auto closed = connection.execute(
+        "DELETE FROM sessions WHERE token_hash = $1 AND user_id = $2 AND organization_id = $3",
+        {text::sha256_hex(token), actor.id, actor.organization});
+    if (closed == 0) return;
+    AuditLogs::append_in(connection, clock_, ids_, actor,
+                         {.type = "logout.succeeded", .resources = {actor.id}});
+  });
 }
 
 Task<void> Sessions::note_failure(Actor actor, std::string code, std::string message) {
-  co_await database_.write([&](db::Connection& connection) {
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const json::value details{{"error_code", code}, {"error_message", message}};
     AuditLogs::append_in(connection, clock_, ids_, actor,
                          {.type = "login.failed", .details = json::write(details)});
@@ -100,7 +101,6 @@ Task<void> Sessions::note_failure(Actor actor, std::string code, std::string mes
 
 std::string Sessions::create_reset_in(db::Connection& connection, const Clock& clock, IdSource& ids,
                                       const User& user, std::chrono::seconds lifetime) {
-  AccessEpoch::advance_in(connection);
   std::string token = ids.secret(token_length);
   connection.execute(
       "DELETE FROM one_time_links WHERE organization_id = $1 AND purpose = $2 AND subject = $3",
@@ -114,7 +114,7 @@ std::string Sessions::create_reset_in(db::Connection& connection, const Clock& c
 }
 
 Task<std::string> Sessions::create_reset(User user, std::chrono::seconds lifetime) {
-  co_return co_await database_.write([this, user = std::move(user), lifetime](db::Connection& connection) {
+  co_return co_await database_.write(user.organization, [&](db::Connection& connection) {
     return create_reset_in(connection, clock_, ids_, user, lifetime);
   });
 }
@@ -127,14 +127,14 @@ Task<std::optional<User>> Sessions::find_reset(std::string token) {
 
 Task<bool> Sessions::complete_reset(std::string token, std::string password_hash, std::string address,
                                     std::string user_agent) {
-  co_return co_await database_.write([&](db::Connection& connection) {
+  const auto owner = co_await find_reset(token);
+  if (!owner) co_return false;
+  co_return co_await database_.write(owner->organization, [&](db::Connection& connection) {
     const UnixSeconds now = clock_.unix_now();
     const std::string hash = text::sha256_hex(token);
     const auto user = find_reset_in(connection, hash, now);
-    if (!user) return false;
-    const auto used = connection.execute(
-        "UPDATE one_time_links SET used_at = $1 WHERE token_hash = $2 AND used_at IS NULL", {now, hash});
-    if (used != 1) return false;  // another server was faster
+    if (!user) return false;  // another was faster
+    connection.execute("UPDATE one_time_links SET used_at = $1 WHERE token_hash = $2", {now, hash});
     change_password_in(connection, clock_, ids_, session_actor(*user, address, user_agent), user->id,
                        password_hash);
     return true;

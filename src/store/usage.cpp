@@ -23,13 +23,33 @@ using Width = UsageWidth;
 constexpr std::size_t max_places = 100'000;
 constexpr UnixSeconds writers_kept = 30 * 86'400;  // after their last batch
 
+// Once in the life of each writer is often enough for what all writers share.
+bool is_first(const UsageBatch& batch) {
+  return batch.number == 1;
+}
+
+// The organizations of the batch; with `shared` also what belongs to none: the numbers of new series, and the
+// writers of long ago.
+enum class Shared { untouched, touched };
+db::WriteScope scope_of(const UsageBatch& batch, Shared shared) {
+  std::optional<db::WriteScope> scope;
+  const auto include = [&scope](const db::WriteScope& more) {
+    scope ? * scope |= more : scope.emplace(more);
+  };
+  for (const UsageDelta& delta : batch.usage)
+    include(delta.series.tenant.organization);
+  for (const CostDelta& cost : batch.costs)
+    include(cost.tenant.organization);
+  if (shared == Shared::touched || !scope) include(db::WriteScope::named("usage"));
+  return *scope;
+}
+
 // False when it is written already.
 bool begin_batch(db::Connection& connection, const UsageBatch& batch, UnixSeconds now) {
   const db::Rows rows =
       connection.query("SELECT last_batch FROM usage_writers WHERE writer = $1", {batch.writer});
   if (!rows.empty() && rows[0].get<std::int64_t>(0) >= batch.number) return false;
-  // Once in the life of each writer is often enough.
-  if (rows.empty())
+  if (is_first(batch))
     connection.execute("DELETE FROM usage_writers WHERE updated_at < $1", {now - writers_kept});
   connection.execute(
       "INSERT INTO usage_writers (writer, last_batch, updated_at) VALUES ($1, $2, $3) ON CONFLICT (writer) "
@@ -299,24 +319,22 @@ void Usage::remember(const Places& places) {
 Task<std::vector<Spending>> Usage::add(const UsageBatch& batch, UnixSeconds now) {
   static const std::array statements{upsert_statement(tables[0].name), upsert_statement(tables[1].name),
                                      upsert_statement(tables[2].name)};
+  std::vector<std::pair<std::optional<Place>, const UsageDelta*>> rows;
+  for (const UsageDelta& delta : batch.usage)
+    rows.emplace_back(find_place(delta.series), &delta);
+  const bool is_known = std::ranges::all_of(rows, [](const auto& row) { return row.first.has_value(); });
+  const Shared shared = is_known && !is_first(batch) ? Shared::untouched : Shared::touched;
   Places found;  // remembered once they are committed
-  auto spent = co_await database_.write([this, &batch, &found, now](db::Connection& connection) {
-    found.clear();
+  auto spent = co_await database_.write(scope_of(batch, shared), [&](db::Connection& connection) {
     if (!begin_batch(connection, batch, now)) return read_spending(connection, batch.costs);
-    std::vector<std::pair<Place, const UsageDelta*>> rows;
-    for (const UsageDelta& delta : batch.usage) {
-      auto place = find_place(delta.series);
-      if (!place) {
-        place = place_in(connection, delta.series);
-        found.emplace(delta.series, *place);
-      }
-      rows.emplace_back(*place, &delta);
+    for (auto& [place, delta] : rows) {
+      if (place) continue;
+      place = place_in(connection, delta->series);
+      found.emplace(delta->series, *place);
     }
-    // In one order, so that two processes never wait for each other's rows.
-    std::ranges::sort(rows, {}, [](const auto& row) { return std::pair(row.first.series, row.second->at); });
     for (const auto& [place, delta] : rows) {
       for (const Table& table : tables) {
-        std::vector<db::Param> values{place.scope, bucket_of(delta->at, table.width), place.series};
+        std::vector<db::Param> values{place->scope, bucket_of(delta->at, table.width), place->series};
         for (const Measure& measure : measures)
           values.emplace_back(delta->counts.*measure.count);
         connection.execute(statements[static_cast<std::size_t>(table.width)], values);

@@ -249,9 +249,10 @@ TEST_P(StoreConformance, PagesOfCostsAndLevelsEndEarlyToo) {
   EXPECT_EQ(costs(2, CostQuery::Group::none), "0* 2* | 3* ");
 
   const auto set = [&](std::string project, std::int64_t bytes, int on) {
-    wait(runtime_, server->process->database->write([&](db::Connection& connection) {
-      Usage::set_vector_store_bytes_in(connection, series_of(project).tenant, bytes, base + on * day);
-    }));
+    wait(runtime_,
+         server->process->database->write(db::WriteScope::everyone(), [&](db::Connection& connection) {
+           Usage::set_vector_store_bytes_in(connection, series_of(project).tenant, bytes, base + on * day);
+         }));
   };
   set("a", 1, -3);
   set("b", 2, 1);
@@ -317,8 +318,9 @@ TEST_P(StoreConformance, TwoProcessesAddToTheSameSeries) {
 TEST_P(StoreConformance, AWriteThatFailsLeavesNothingBehind) {
   const auto server = std::make_unique<Counting>(start());
   // The last statement fails; the series was new.
-  wait(runtime_, server->process->database->write(
-                     [](db::Connection& connection) { connection.execute("DROP TABLE project_spending"); }));
+  wait(runtime_, server->process->database->write(db::WriteScope::everyone(), [](db::Connection& connection) {
+    connection.execute("DROP TABLE project_spending");
+  }));
   UsageBatch batch = server->number({.usage = {{series_of(), base, {.requests = 1}}},
                                      .costs = {{series_of().tenant, base, "m, input", 5}}});
   EXPECT_THROW(wait(runtime_, server->usage.add(batch, base)), std::exception);
@@ -444,9 +446,10 @@ TEST_P(StoreConformance, BudgetsOfProjects) {
 TEST_P(StoreConformance, VectorStoresAreALevel) {
   const auto server = std::make_unique<Counting>(start());
   const auto set = [&](std::string project, std::int64_t bytes, UnixSeconds at) {
-    wait(runtime_, server->process->database->write([&](db::Connection& connection) {
-      Usage::set_vector_store_bytes_in(connection, series_of(project).tenant, bytes, at);
-    }));
+    wait(runtime_,
+         server->process->database->write(db::WriteScope::everyone(), [&](db::Connection& connection) {
+           Usage::set_vector_store_bytes_in(connection, series_of(project).tenant, bytes, at);
+         }));
   };
   set("proj_a", 100, base - 10 * day);
   set("proj_a", 200, base + 100);

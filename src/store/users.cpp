@@ -102,11 +102,9 @@ Task<Page<User>> Users::list(OrganizationId organization, std::vector<std::strin
 }
 
 Task<User> Users::add(Actor actor, NewUser user) {
-  co_return co_await database_.write(
-      [this, actor = std::move(actor), user = std::move(user)](db::Connection& connection) {
-        AccessEpoch::advance_in(connection);
-        return add_in(connection, clock_, ids_, actor, user);
-      });
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
+    return add_in(connection, clock_, ids_, actor, user);
+  });
 }
 
 User Users::add_in(db::Connection& connection, const Clock& clock, IdSource& ids, Actor actor,
@@ -139,25 +137,22 @@ User Users::add_in(db::Connection& connection, const Clock& clock, IdSource& ids
 }
 
 Task<User> Users::modify_role(Actor actor, UserId id, OrganizationRole role) {
-  co_return co_await database_.write(
-      [this, actor = std::move(actor), id = std::move(id), role](db::Connection& connection) {
-        AccessEpoch::advance_in(connection);
-        User user = get_in(connection, actor.organization, id);
-        if (user.role == role) return user;
-        check_not_last_owner(connection, user, "role");
-        user.role = role;
-        connection.execute("UPDATE users SET role = $1 WHERE id = $2 AND organization_id = $3",
-                           {role_name(role), id, actor.organization});
-        AuditLogs::append_in(
-            connection, clock_, ids_, actor,
-            event_of("user.updated", user, {{"changes_requested", {{"role", role_name(role)}}}}));
-        return user;
-      });
+  co_return co_await database_.write(actor.organization, [&](db::Connection& connection) {
+    User user = get_in(connection, actor.organization, id);
+    if (user.role == role) return user;
+    check_not_last_owner(connection, user, "role");
+    user.role = role;
+    connection.execute("UPDATE users SET role = $1 WHERE id = $2 AND organization_id = $3",
+                       {role_name(role), id, actor.organization});
+    AuditLogs::append_in(
+        connection, clock_, ids_, actor,
+        event_of("user.updated", user, {{"changes_requested", {{"role", role_name(role)}}}}));
+    return user;
+  });
 }
 
 Task<void> Users::remove(Actor actor, UserId id) {
-  co_await database_.write([this, actor = std::move(actor), id = std::move(id)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_await database_.write(actor.organization, [&](db::Connection& connection) {
     const User user = get_in(connection, actor.organization, id);
     check_not_last_owner(connection, user, "user_id");
     KeyDirectory::revoke_owned_in(connection, clock_, ids_, actor, {contract::OwnerKind::user, id.str()});
@@ -181,9 +176,8 @@ Task<std::optional<std::string>> Users::find_password_hash(OrganizationId organi
 }
 
 Task<bool> Users::set_password_hash(OrganizationId organization, UserId id, std::string hash) {
-  co_return co_await database_.write([organization = std::move(organization), id = std::move(id),
-                                      hash = std::move(hash)](db::Connection& connection) {
-    AccessEpoch::advance_in(connection);
+  co_return co_await database_.write(organization, [&](db::Connection& connection) {
+    AccessEpoch::advance_in(connection, organization);
     connection.execute("DELETE FROM sessions WHERE user_id = $1 AND organization_id = $2",
                        {id, organization});
     return connection.execute("UPDATE users SET password_hash = $1 WHERE id = $2 AND organization_id = $3",
