@@ -35,10 +35,9 @@ constexpr std::array pages{
     Page{"/account/keys/delete", "POST"},
 };
 
-constexpr std::string_view dead_link_title = "This link opens nothing";
+constexpr std::string_view dead_link_title = "This link does not work";
 constexpr std::string_view dead_link =
-    "It was used before, it is too old, or a part of it got lost on the way. Ask whoever sent it for another "
-    "one.";
+    "It was used before, it has expired, or it is incomplete. Ask the person who sent it for another one.";
 constexpr std::string_view foreign_form =
     "The form did not come from a page of this server, or the page was open for too long. Go back, load the "
     "page again and repeat it.";
@@ -75,7 +74,7 @@ std::string trimmed(std::string_view text) {
 }
 
 std::optional<std::string> find_name_fault(std::string_view name, std::size_t longest) {
-  if (name.empty()) return "A name is missing.";
+  if (name.empty()) return "The name is missing.";
   if (name.size() > longest) return fmt::format("The name is too long: at most {} bytes.", longest);
   if (!is_plain_text(name)) return "The name must be one line of text.";
   return std::nullopt;
@@ -113,7 +112,7 @@ Task<WebReply> Web::answer(const net::RequestHead& head, net::BodyReader& body) 
   try {
     reply = co_await dispatch(head, body);
   } catch (const ApiError& error) {
-    reply = notice(error.status(), "That did not work", error.message());
+    reply = notice(error.status(), "The request failed", error.message());
     if (error.retry_after()) reply.headers.add("retry-after", "10");
   }
   net::Headers& headers = reply.headers;
@@ -133,7 +132,7 @@ Task<WebReply> Web::dispatch(const net::RequestHead& head, net::BodyReader& body
   const Page& page = *std::ranges::find(pages, head.path(), &Page::path);
   const bool shows = head.method == "GET" || head.method == "HEAD";
   if (page.methods.find(head.method) == std::string_view::npos || (!shows && head.method != "POST")) {
-    WebReply reply = notice(405, "Not like this", "This address takes other requests.");
+    WebReply reply = notice(405, "Wrong method", "This address does not accept this kind of request.");
     reply.headers.add("allow", std::string(page.methods));
     co_return reply;
   }
@@ -143,15 +142,15 @@ Task<WebReply> Web::dispatch(const net::RequestHead& head, net::BodyReader& body
   if (shows) {
     encoded = head.query();
   } else {
-    if (!is_same_origin(head.headers, public_url_)) co_return notice(403, "Not from here", foreign_form);
+    if (!is_same_origin(head.headers, public_url_)) co_return notice(403, "Form not accepted", foreign_form);
     std::string_view type = head.headers.get("content-type");
     type = type.substr(0, type.find(';'));
     if (!text::equals_ignore_case(type, form_type))
-      co_return notice(415, "Not a form", "Only forms are taken here.");
+      co_return notice(415, "Not a form", "Only forms are accepted here.");
     encoded = co_await body.read_all(max_form);
   }
   auto form = WebForm::parse(encoded);
-  if (!form) co_return notice(400, "Not readable", "The request is not text that can be read.");
+  if (!form) co_return notice(400, "Not readable", "The request is not readable text.");
   visit.form = std::move(*form);
   if (!visit.token.empty()) visit.session = co_await services_.identity.logins.find_session(visit.token);
   co_return shows ? co_await show(visit) : co_await take(visit);
@@ -177,7 +176,7 @@ Task<WebReply> Web::take(Visit& visit) {
   // The rest acts for the session.
   if (!visit.session) co_return see_other("/login");
   if (visit.form.get("form_token") != form_token_of(visit.token))
-    co_return notice(403, "Not from here", foreign_form);
+    co_return notice(403, "Form not accepted", foreign_form);
   if (path == "/logout") co_return co_await log_out(visit);
   if (path == "/account/password") co_return co_await change_password(visit);
   if (path == "/account/keys") co_return co_await create_key(visit);
@@ -251,7 +250,7 @@ Task<WebReply> Web::change_password(Visit& visit) {
     co_return let_in(visit, in->token, "/account");
   if (const auto* throttled = std::get_if<domain::LoginThrottled>(&outcome))
     co_return co_await show_account(visit, {.fault = wait_text(throttled->wait), .status = 429});
-  co_return co_await show_account(visit, {.fault = "The password of now is another one.", .status = 403});
+  co_return co_await show_account(visit, {.fault = "The current password is wrong.", .status = 403});
 }
 
 Task<WebReply> Web::create_key(Visit& visit) {
@@ -262,10 +261,11 @@ Task<WebReply> Web::create_key(Visit& visit) {
       store::session_actor(visit.session->user, visit.visitor.address, visit.visitor.user_agent),
       ProjectId(visit.form.get("project_id")), std::move(name));
   if (!key)
-    co_return co_await show_account(visit, {.fault = "You belong to no such project.", .status = 404});
+    co_return co_await show_account(visit,
+                                    {.fault = "You are not a member of such a project.", .status = 404});
   co_return co_await show_account(
-      visit, {.secret = key->secret,
-              .message = "Your new key. Keep it in a safe place: it is shown this once and never again."});
+      visit,
+      {.secret = key->secret, .message = "Your new key. Keep it in a safe place: it is shown only once."});
 }
 
 Task<WebReply> Web::delete_key(Visit& visit) {

@@ -69,7 +69,7 @@ std::string key_rows(const Account& shown) {
   std::string rows;
   for (const store::PersonalKey& key : shown.keys) {
     rows += fmt::format(
-        "<tr><td>{}<br><code>{}</code><br><span class=\"small\">{}, made {}, {}</span></td><td>"
+        "<tr><td>{}<br><code>{}</code><br><span class=\"small\">{}, created {}, {}</span></td><td>"
         "<form method=\"post\" action=\"/account/keys/delete\">{}{}<button "
         "class=\"quiet\">Revoke</button></form>"
         "</td></tr>\n",
@@ -82,7 +82,7 @@ std::string key_rows(const Account& shown) {
 
 std::string new_key_form(const Account& shown) {
   if (shown.projects.empty())
-    return "<p>You belong to no project: an owner of the organization can add you.</p>\n";
+    return "<p>You are not a member of any project: an owner of the organization can add you.</p>\n";
   std::string options;
   for (const store::PersonalProject& project : shown.projects)
     options +=
@@ -90,7 +90,7 @@ std::string new_key_form(const Account& shown) {
   return fmt::format(
       "<form method=\"post\" action=\"/account/keys\">{}{}"
       "<label for=\"project_id\">Project</label><select id=\"project_id\" name=\"project_id\">{}</select>\n"
-      "<button>Make a key</button></form>\n",
+      "<button>Create a key</button></form>\n",
       hidden("form_token", shown.form_token), input("name", "Name of a new key", "maxlength=\"128\""),
       options);
 }
@@ -150,7 +150,7 @@ std::string accept_invite(std::string_view token, std::string_view email, std::s
                           std::string_view fault) {
   return document(
       "Welcome",
-      fmt::format("<p>You were invited as <b>{}</b>. Say what you are called and choose a password.</p>\n{}"
+      fmt::format("<p>You were invited as <b>{}</b>. Enter your name and choose a password.</p>\n{}"
                   "<form method=\"post\" action=\"/invites/accept\">\n{}{}{}<button>Accept the "
                   "invitation</button></form>\n",
                   escape(email), fault_box(fault), hidden("token", token),
@@ -162,7 +162,7 @@ std::string reset_password(std::string_view token, std::string_view email, std::
   return document(
       "New password",
       fmt::format(
-          "<p>For <b>{}</b>. Wherever you are logged in, you will have to log in again.</p>\n{}"
+          "<p>For <b>{}</b>. All your sessions will end, and you will have to log in again.</p>\n{}"
           "<form method=\"post\" action=\"/password/reset\">\n{}{}<button>Set the password</button></form>\n",
           escape(email), fault_box(fault), hidden("token", token), new_password_inputs()));
 }
@@ -183,17 +183,17 @@ std::string account(const Account& shown) {
   if (!shown.secret.empty()) done += fmt::format("<br><code id=\"secret\">{}</code>", escape(shown.secret));
   if (!done.empty()) done += "</p>\n";
   return document(
-      "You are in",
+      "Your account",
       fmt::format("{}{}<p>{}<br><span class=\"small\">{} · {} of the organization</span></p>\n"
                   "<h2>Projects</h2>\n<table>{}</table>\n<h2>Your API keys</h2>\n{}{}"
                   "<h2>Change the password</h2>\n<form method=\"post\" action=\"/account/password\">{}{}{}"
                   "<button>Change the password</button></form>\n"
-                  "<h2>Leave</h2>\n<form method=\"post\" action=\"/logout\">{}<button class=\"quiet\">Log "
+                  "<h2>Log out</h2>\n<form method=\"post\" action=\"/logout\">{}<button class=\"quiet\">Log "
                   "out</button></form>\n",
                   fault_box(shown.fault), done, escape(shown.user.name), escape(shown.user.email),
                   store::role_name(shown.user.role), projects, key_rows(shown), new_key_form(shown),
                   hidden("form_token", shown.form_token),
-                  input("current_password", "Password now",
+                  input("current_password", "Current password",
                         "type=\"password\" autocomplete=\"current-password\" maxlength=\"256\""),
                   new_password_inputs(), hidden("form_token", shown.form_token)));
 }

@@ -89,7 +89,8 @@ std::vector<Membership> memberships(AdminStore& store, const std::vector<std::st
 
 // Adds a user, and a link for the password where none was given.
 void add(const Config& config, const AdminRequest& request, OrganizationRole role) {
-  if (!net::is_mail_address(request.email)) fail(fmt::format("\"{}\" is no email address", request.email));
+  if (!net::is_mail_address(request.email))
+    fail(fmt::format("\"{}\" is not an email address", request.email));
   AdminStore store(config);
   const auto projects = memberships(store, request.projects);
   const auto password = obtain_password(request.password);
@@ -113,7 +114,8 @@ void add(const Config& config, const AdminRequest& request, OrganizationRole rol
         return store::Sessions::create_reset_in(connection, store.clock(), store.ids(), user, reset_lifetime);
       }));
   fmt::print("{} is {} of the organization.\n", request.email, store::role_name(role));
-  if (!token.empty()) fmt::print("To choose a password, once, within a day: {}\n", reset_link(config, token));
+  if (!token.empty())
+    fmt::print("Link for choosing a password, valid once and for one day: {}\n", reset_link(config, token));
 }
 
 std::string render_date(std::optional<UnixSeconds> at) {
@@ -145,7 +147,8 @@ store::CreatedAdminKey create_admin_key(AdminStore& store, const std::string& na
   store::KeyDirectory& keys = store.administration().keys;
   if (!email.empty()) {
     const store::User user = store.get_user(email);
-    if (user.role != OrganizationRole::owner) fail(fmt::format("{} is no owner of the organization", email));
+    if (user.role != OrganizationRole::owner)
+      fail(fmt::format("{} is not an owner of the organization", email));
     return store.wait(keys.create_admin(store.actor(user), {contract::OwnerKind::user, user.id.str()}, name));
   }
   const auto account =
@@ -157,7 +160,7 @@ store::CreatedAdminKey create_admin_key(AdminStore& store, const std::string& na
         if (rows.empty()) return std::nullopt;
         return rows[0].get<std::string>(0);
       }));
-  if (!account) fail("no service account administers any more: name an owner with --user");
+  if (!account) fail("no service account is an administrator any more: name an owner with --user");
   return store.wait(keys.create_admin(store.actor(), {contract::OwnerKind::service_account, *account}, name));
 }
 

@@ -185,8 +185,9 @@ class CommandLine {
     CLI::App& serve = add(root_, "serve", "Run the server until SIGTERM or SIGINT");
     SettingFlags& flags = flags_of_last();
     flags.add_serving_to(serve);
-    serve.add_flag("--welcome", welcome_,
-                   "Show the keys of a first start and a snippet on standard output, also with --bootstrap");
+    serve.add_flag(
+        "--welcome", welcome_,
+        "Print the keys of a first start and an example to standard output, also with --bootstrap");
     serve.callback([this, &flags] {
       const Config config = flags.config();
       log::configure(config.log.level, config.log.format);
@@ -195,7 +196,7 @@ class CommandLine {
   }
 
   void add_config() {
-    CLI::App& config = add(root_, "config", "Print every setting, its value and where that came from");
+    CLI::App& config = add(root_, "config", "Print every setting, its value and the source of the value");
     SettingFlags& flags = flags_of_last();
     flags.add_serving_to(config);
     config.add_flag("--markdown", markdown_, "Print the reference of all settings instead");
@@ -206,13 +207,13 @@ class CommandLine {
 
   void add_models() {
     CLI::App& models = *root_.add_subcommand(
-        "models", "The models that can be asked for; works beside a running server, which sees the change");
+        "models", "Manage the models; works while a server is running, which sees the change");
     models.require_subcommand(1);
 
-    CLI::App& list = add(models, "list", "All models and aliases");
+    CLI::App& list = add(models, "list", "List all models and aliases");
     list.callback([&flags = flags_of_last()] { list_models(flags.config()); });
 
-    CLI::App& show = add(models, "show", "One model, with what its file says");
+    CLI::App& show = add(models, "show", "Show one model and what its file says");
     add_name(show);
     show.callback([this, &flags = flags_of_last()] { show_model(flags.config(), name_); });
 
@@ -225,9 +226,9 @@ class CommandLine {
 
     CLI::App& pull = add(models, "pull", "Fetch a GGUF file into the cache, resuming, and register it");
     pull.add_option("SOURCE", pull_.source, "hf:ORG/REPO/FILE.gguf; the file may lie in folders")->required();
-    pull.add_option("--name", pull_.name, "Name of the model; without it that of the file")
+    pull.add_option("--name", pull_.name, "Name of the model; default: the name of the file")
         ->type_name("TEXT");
-    pull.add_option("--sha256", pull_.sha256, "What the file must be; without it what the hub says")
+    pull.add_option("--sha256", pull_.sha256, "Expected digest of the file; default: what the hub says")
         ->type_name("HEX");
     pulled_.add_to(pull, ModelFlags::Skip::origin);
     pull.callback([this, &flags = flags_of_last()] {
@@ -244,20 +245,22 @@ class CommandLine {
   }
 
   void add_db() {
-    CLI::App& db = *root_.add_subcommand("db", "The database as a whole");
+    CLI::App& db = *root_.add_subcommand("db", "Commands for the whole database");
     db.require_subcommand(1);
     CLI::App& copy = *db.add_subcommand(
         "copy", "Copy an installation into an empty database, verified row by row; stop its servers first");
     copy.add_option("--from", copy_.from, "sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
         ->required()
         ->type_name("DATABASE");
-    copy.add_option("--to", copy_.to, "The same, of an empty database")->required()->type_name("DATABASE");
+    copy.add_option("--to", copy_.to, "An empty database, in the same form")
+        ->required()
+        ->type_name("DATABASE");
     copy.callback([this] { copy_database(copy_); });
   }
 
   void add_alias(CLI::App& models) {
-    CLI::App& alias = add(models, "alias", "Let a name answer as another: hearth models alias gpt-4o tiny");
-    alias.add_option("NAME", name_, "The further name; without it all aliases are printed");
+    CLI::App& alias = add(models, "alias", "Give a model a further name: hearth models alias gpt-4o tiny");
+    alias.add_option("NAME", name_, "The further name; without it, all aliases are listed");
     CLI::Option* target = alias.add_option("TARGET", target_, "A model, or another alias");
     alias.add_flag("--remove", remove_, "Forget the alias NAME")->excludes(target);
     alias.callback([this, &flags = flags_of_last()] {
@@ -273,21 +276,24 @@ class CommandLine {
 
   void add_admin() {
     CLI::App& admin = *root_.add_subcommand(
-        "admin", "People, keys and ways back in; works beside a running server, which sees the change");
+        "admin",
+        "Manage people and keys, and restore access; works while a server is running, which sees the change");
     admin.require_subcommand(1);
     add_people(admin);
     add_keys(admin);
-    add(admin, "users", "All users").callback([&flags = flags_of_last()] { list_users(flags.config()); });
-    add(admin, "projects", "All projects").callback([&flags = flags_of_last()] {
+    add(admin, "users", "List all users").callback([&flags = flags_of_last()] {
+      list_users(flags.config());
+    });
+    add(admin, "projects", "List all projects").callback([&flags = flags_of_last()] {
       list_projects(flags.config());
     });
-    add(admin, "keys", "All keys that open").callback([&flags = flags_of_last()] {
+    add(admin, "keys", "List all valid keys").callback([&flags = flags_of_last()] {
       list_keys(flags.config());
     });
   }
 
   void add_people(CLI::App& admin) {
-    CLI::App& owner = add(admin, "create-owner", "Add a user who may change everything");
+    CLI::App& owner = add(admin, "create-owner", "Add a user who may change everything (an owner)");
     add_email(owner);
     add_person_name(owner);
     add_password(owner);
@@ -297,7 +303,7 @@ class CommandLine {
     add_email(user);
     add_person_name(user);
     add_password(user);
-    user.add_option("--role", admin_.role, "In the organization")->type_name("owner|reader");
+    user.add_option("--role", admin_.role, "Role in the organization")->type_name("owner|reader");
     user.add_option("--project", admin_.projects,
                     "Project that the user joins, as ID or ID:owner; may be repeated")
         ->type_name("ID:ROLE")
@@ -309,7 +315,7 @@ class CommandLine {
     add_email(link);
     link.callback([this, &flags = flags_of_last()] { print_invite_link(flags.config(), admin_.email); });
 
-    CLI::App& accept = add(admin, "accept-invite", "Accept a pending invite for somebody");
+    CLI::App& accept = add(admin, "accept-invite", "Accept a pending invite for a person");
     add_email(accept);
     add_password(accept);
     add_person_name(accept).required();
@@ -322,11 +328,11 @@ class CommandLine {
   }
 
   void add_keys(CLI::App& admin) {
-    CLI::App& mint = add(admin, "mint-key", "Print a new key, for whoever has lost all of them");
+    CLI::App& mint = add(admin, "mint-key", "Print a new key, for example when all keys are lost");
     CLI::Option* project = mint.add_option("--project", project_, "A key of this project")->type_name("ID");
     mint.add_flag("--admin", admin_key_, "A key that administers the organization")->excludes(project);
     mint.add_option("--name", admin_.name, "Name of the key")->type_name("TEXT")->required();
-    mint.add_option("--user", admin_.email, "Whose key it is; without it a service account's")
+    mint.add_option("--user", admin_.email, "Owner of the key; default: a service account")
         ->type_name("EMAIL");
     mint.callback([this, &flags = flags_of_last()] {
       if (project_.empty() && !admin_key_)
@@ -334,7 +340,7 @@ class CommandLine {
       mint_key(flags.config(), project_, admin_.name, admin_.email);
     });
 
-    CLI::App& budget = add(admin, "budget", "What a project may spend in a month");
+    CLI::App& budget = add(admin, "budget", "Set what a project may spend in a month");
     budget.add_option("PROJECT", project_, "Id of the project")->required();
     budget
         .add_option("AMOUNT", amount_,
@@ -344,7 +350,7 @@ class CommandLine {
 
     CLI::App& certificates = *admin.add_subcommand("certificates", "Client certificates");
     certificates.require_subcommand(1);
-    add(certificates, "deactivate-all", "Demand none any more: the way back in for whoever is locked out")
+    add(certificates, "deactivate-all", "Stop requiring client certificates, when nobody can get in any more")
         .callback([&flags = flags_of_last()] { deactivate_certificates(flags.config()); });
   }
 
@@ -352,11 +358,11 @@ class CommandLine {
     command.add_option("EMAIL", admin_.email, "Email address of the person")->required();
   }
   CLI::Option& add_person_name(CLI::App& command) {
-    return *command.add_option("--name", admin_.name, "What the person is called")->type_name("TEXT");
+    return *command.add_option("--name", admin_.name, "Name of the person")->type_name("TEXT");
   }
   void add_password(CLI::App& command) {
     CLI::Option* from_input = command.add_flag("--password-stdin", password_stdin_,
-                                               "Take the first line of standard input as the password");
+                                               "Read the password from the first line of standard input");
     command.add_flag("--link", password_link_, "Print a one-time link instead of asking for a password")
         ->excludes(from_input);
   }

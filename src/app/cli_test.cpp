@@ -129,11 +129,11 @@ TEST_F(CliTest, Aliases) {
   ASSERT_EQ(models({"add", "m", "--base-urls", "http://h/v1"}).status, 0);
   EXPECT_EQ(models({"alias", "a", "m"}).output, "a -> m\n");
   EXPECT_EQ(models({"alias", "b", "a"}).status, 0);
-  EXPECT_THAT(models({"alias", "a", "b"}).errors, HasSubstr("a would point at itself"));
-  EXPECT_THAT(models({"alias", "a", "a"}).errors, HasSubstr("a would point at itself"));
+  EXPECT_THAT(models({"alias", "a", "b"}).errors, HasSubstr("a would refer to itself"));
+  EXPECT_THAT(models({"alias", "a", "a"}).errors, HasSubstr("a would refer to itself"));
   EXPECT_THAT(models({"alias", "m", "a"}).errors, HasSubstr("a model has the name m"));
   EXPECT_THAT(models({"alias", "c", "none"}).errors, HasSubstr("no model none"));
-  EXPECT_THAT(models({"alias", "white space", "m"}).errors, HasSubstr("is no model name"));
+  EXPECT_THAT(models({"alias", "white space", "m"}).errors, HasSubstr("is not a model name"));
   EXPECT_EQ(models({"alias"}).output, "a -> m\nb -> a\n");
   EXPECT_EQ(models({"alias", "b", "--remove"}).status, 0);
   EXPECT_EQ(models({"alias", "b", "--remove"}).status, 1);

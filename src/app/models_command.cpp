@@ -91,7 +91,7 @@ void show_engine(const engine::Model& model) {
 void check_name(std::string_view name) {
   const bool plain = std::ranges::all_of(name, [](char c) { return c > ' ' && c != 0x7F; });
   if (name.empty() || name.size() > 256 || !plain || !text::is_valid_utf8(name)) {
-    fail(fmt::format("\"{}\" is no model name: 1 to 256 bytes without spaces", name));
+    fail(fmt::format("\"{}\" is not a model name: 1 to 256 bytes without spaces", name));
   }
 }
 
@@ -225,7 +225,7 @@ void set_alias(const Config& config, const std::string& name, const std::string&
     if (next == known.aliases.end()) break;
     end = next->target;
   }
-  if (end == name) fail(fmt::format("{} would point at itself", name));
+  if (end == name) fail(fmt::format("{} would refer to itself", name));
   if (!is_model(end)) fail(fmt::format("no model {}", end));
   ModelRegistry(config, RegistryAccess::write).put_alias(name, target);
   fmt::print("{} -> {}\n", name, target);

@@ -34,7 +34,7 @@ class SilentTerminal {
 
 std::string read_line() {
   std::string line;
-  if (!std::getline(std::cin, line)) throw std::runtime_error("standard input holds no password");
+  if (!std::getline(std::cin, line)) throw std::runtime_error("there is no password on standard input");
   if (line.ends_with('\r')) line.pop_back();
   return line;
 }

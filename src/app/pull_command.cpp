@@ -76,7 +76,8 @@ void pull_model(const ConfigSources& sources, PullRequest request) {
                                                   .sha256 = request.sha256});
   if (const auto info = engine::read_gguf_info(file.path.string()); !info) {
     std::filesystem::remove(file.path);
-    throw std::runtime_error(fmt::format("what was fetched is no model and was deleted: {}", info.error()));
+    throw std::runtime_error(
+        fmt::format("the fetched file is not a model and was deleted: {}", info.error()));
   }
   fmt::print("{} {} ({} bytes, sha256 {})\n", file.was_there ? "found" : "fetched", file.path.string(),
              file.bytes, file.sha256);

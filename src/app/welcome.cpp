@@ -8,12 +8,12 @@ namespace hearth::app {
 namespace {
 
 std::string keys_part(const BootstrapFacts& facts) {
-  if (facts.api_key.empty()) return "  Authentication is off: any key will do.\n";
+  if (facts.api_key.empty()) return "  Authentication is off: any key is accepted.\n";
   return fmt::format(
       "  API key    {}\n"
       "  Admin key  {}\n"
       "\n"
-      "  The keys are shown this once and stored only as hashes: keep them now.\n",
+      "  The keys are shown only once, and only their hashes are stored: keep them in a safe place.\n",
       facts.api_key, facts.admin_key);
 }
 
@@ -46,7 +46,7 @@ Node (npm install openai):
 }  // namespace
 
 std::string render_welcome(const BootstrapFacts& facts, Subject subject) {
-  std::string out = fmt::format("\nHearth is up.\n\n  Base URL   {}\n", facts.base_url);
+  std::string out = fmt::format("\nHearth is running.\n\n  Base URL   {}\n", facts.base_url);
   if (!facts.default_model.empty()) out += fmt::format("  Model      {}\n", facts.default_model);
   out += keys_part(facts);
   if (facts.default_model.empty()) {
@@ -55,7 +55,7 @@ std::string render_welcome(const BootstrapFacts& facts, Subject subject) {
   if (subject == Subject::hearth) {
     out += fmt::format(
         "\n  The model {} is small and knows one subject, Hearth: ask it how things are done here.\n"
-        "  hearth models pull gets one that knows more.\n",
+        "  hearth models pull fetches one that knows more.\n",
         facts.default_model);
   }
   const std::string_view key = facts.api_key.empty() ? std::string_view("none") : facts.api_key;

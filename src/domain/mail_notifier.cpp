@@ -15,8 +15,8 @@ Task<void> MailNotifier::invited(store::Invite invite, std::string link) {
                  .subject = "Your invitation to Hearth",
                  .text = fmt::format(
                      "You are invited to a Hearth server.\n\nOpen this link to choose a password:\n\n{}\n\n"
-                     "It works once, until {} UTC. Whoever has it can use it: keep it to yourself.\n"
-                     "If you expected no invitation, ignore this message.\n",
+                     "It works once, until {} UTC. Anyone who has it can use it, so keep it secret.\n"
+                     "If you did not expect an invitation, ignore this message.\n",
                      link, until)};
   const std::string_view sender = net::mail_address_of(from_);
   std::string message_id = fmt::format("{}@{}", ids_.make("hearth-"), sender.substr(sender.rfind('@') + 1));

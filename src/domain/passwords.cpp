@@ -74,7 +74,8 @@ Task<bool> Passwords::verify(std::optional<std::string> hash, std::string passwo
 Task<async::Semaphore::Permit> Passwords::wait_for_turn() {
   auto permit = co_await turns_.acquire(1, patience);
   if (!permit)
-    throw ApiError::unavailable("overloaded", "Too many people log in at the moment; try again in a minute.");
+    throw ApiError::unavailable("overloaded",
+                                "Too many people are logging in at the moment; try again in a minute.");
   co_return std::move(*permit);
 }
 

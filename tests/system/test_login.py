@@ -89,7 +89,7 @@ class Pages(unittest.TestCase):
         for path in ("/invites/accept?token=nonsense", "/invites/accept", "/password/reset?token=nonsense"):
             page = Browser(self.server.target).get(path)
             self.assertEqual(page.status, 404)
-            self.assertIn("opens nothing", page.text)
+            self.assertIn("does not work", page.text)
         fields = Browser(self.server.target).get(link).form("/invites/accept")
         fields |= {"name": "Bob", "password": PASSWORD, "password_again": PASSWORD}
         self.assertEqual(Browser(self.server.target).submit("/invites/accept", fields).status, 200)
@@ -122,8 +122,8 @@ class Pages(unittest.TestCase):
         self.assertEqual(browser.cookies, {})
         self.assertIn("Log in", browser.get("/account").text)
         page = browser.submit("/login", {"email": email.upper(), "password": PASSWORD})
-        self.assertIn("You are in", page.text)
-        self.assertIn("You are in", browser.get("/login").text)
+        self.assertIn("Your account", page.text)
+        self.assertIn("Your account", browser.get("/login").text)
         token = dict(browser.cookies)
         browser.submit("/logout", page.form("/logout"))
         browser.cookies = token
@@ -166,7 +166,7 @@ class Pages(unittest.TestCase):
         wrong = page.form("/account/password") | {"current_password": "nonsense", "password": new, "password_again": new}
         self.assertEqual(browser.submit("/account/password", wrong).status, 403)
         page = browser.submit("/account/password", wrong | {"current_password": PASSWORD})
-        self.assertIn("You are in", page.text)
+        self.assertIn("Your account", page.text)
         self.assertIn("Log in", other.get("/account").text)
         self.assertEqual(other.submit("/login", {"email": email, "password": PASSWORD}).status, 401)
         self.assertEqual(other.submit("/login", {"email": email, "password": new}).status, 200)
