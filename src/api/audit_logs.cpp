@@ -53,7 +53,7 @@ json::object render_event(store::AuditLog event) {
     log::error("an audit event's details cannot be read", {{"event", event.id.str()}});
     throw ApiError::internal();
   }
-  // Some events have nothing to tell but that they happened.
+  // Some events have no details.
   if (details->is_object() && !details->get_object().empty()) rendered[event.type] = std::move(*details);
   return rendered;
 }
@@ -70,7 +70,7 @@ void read_times(const json::object& times, store::AuditLogFilter& filter) {
 
 std::vector<std::string> read_list(const json::object& query, std::string_view name) {
   std::vector<std::string> values = read_texts(query, name);
-  // Named twice is asked once.
+  // A value that is named twice is asked for once.
   std::ranges::sort(values);
   const auto repeated = std::ranges::unique(values);
   values.erase(repeated.begin(), repeated.end());

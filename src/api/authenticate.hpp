@@ -19,7 +19,7 @@ Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys,
 void authorize(const contract::Operation& operation, const contract::Principal& principal,
                const json::object& path);
 
-// The first and last characters of a key, enough to tell one's keys apart.
+// The first and last characters of a key, enough to tell keys apart.
 std::string redact_key(std::string_view secret);
 
 }  // namespace hearth::api

@@ -1,4 +1,5 @@
-// /organization/certificates and /organization/projects/{project_id}/certificates: whose clients are let in.
+// /organization/certificates and /organization/projects/{project_id}/certificates: the authorities whose
+// clients are admitted.
 #include "store/certificates.hpp"
 
 #include "api/call.hpp"

@@ -1,4 +1,4 @@
-// GET /organization/costs: what was spent, day by day.
+// GET /organization/costs: the spending of each day.
 #include <algorithm>
 
 #include "api/call.hpp"

@@ -1,4 +1,4 @@
-// GET /organization/usage/*: what was used, by time and by who used it.
+// GET /organization/usage/*: usage over time, by user, key, model and more.
 #include "store/usage.hpp"
 
 #include <algorithm>

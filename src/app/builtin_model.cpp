@@ -14,7 +14,7 @@ std::optional<engine::Model> find_builtin_model() {
   engine::Model model;
   model.id = builtin_model_name;
   model.created = 1745884800;  // 29 April 2025, the day of the API's description
-  // Embeddings too, so that they can be tried: it was not trained for them.
+  // It offers embeddings too, so that people can try them, although it was not trained for them.
   model.capabilities = {engine::Capability::chat, engine::Capability::completion, engine::Capability::tools,
                         engine::Capability::embedding};
   json::object definition;

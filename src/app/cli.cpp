@@ -90,7 +90,7 @@ class SettingFlags {
 // One flag for each setting of a model: --file, --base-urls, …
 class ModelFlags {
  public:
-  // `origin`: where the model runs is not the caller's to say.
+  // `origin`: the caller cannot choose where the model runs.
   enum class Skip { nothing, origin };
 
   void add_to(CLI::App& command, Skip skip) {
@@ -139,7 +139,7 @@ class ModelFlags {
   bool replace_ = false;
 };
 
-// Where the keys of a first start would be lost otherwise, they are shown.
+// The keys of a first start are shown if they would be lost otherwise.
 Welcome welcome_for(const Config& config, bool wanted) {
   const bool shown = wanted || config.bootstrap.empty() || ::isatty(STDOUT_FILENO) == 1;
   return shown ? Welcome::print : Welcome::silent;

@@ -12,7 +12,7 @@ std::set<engine::Capability> capabilities_of(const ModelConfig& model) {
   for (const std::string& name : model.capabilities) {
     if (const auto capability = engine::parse_capability(name)) capabilities.insert(*capability);
   }
-  // Nobody here knows what an upstream can do: it answers for itself.
+  // Hearth does not know what an upstream can do: the upstream itself refuses what it cannot.
   if (capabilities.empty() && !model.base_urls.empty()) {
     using enum engine::Capability;
     capabilities = {chat, completion, embedding, vision, tools};

@@ -1,4 +1,4 @@
-// What a server is told to be: the values of every setting, as plain structs.
+// The configuration of a server: the values of every setting, as plain structs.
 //
 // Filled by load_config() (config_load.hpp) from the table of settings (settings.hpp); read by whoever starts
 // something. Immutable once loaded. The defaults written here are the defaults.
@@ -144,8 +144,8 @@ engine::EngineSettings engine_settings(const Config& config);
 
 domain::LimiterSettings limiter_settings(const Config& config);
 
-// The models of the configuration. A local model that does not say what it can do has empty `capabilities`:
-// its file tells.
+// The models of the configuration. A local model without a setting for it has empty `capabilities`: its
+// file tells what it can do.
 std::vector<engine::Model> configured_models(const Config& config);
 
 // Those of [aliases] and of each model's `aliases`.

@@ -30,7 +30,7 @@ struct Source {
 };
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& candidates) {
-  // The right key in the wrong table is nearer than any edit distance knows.
+  // The right key in the wrong table is a closer match than the edit distance says.
   const auto last = [](std::string_view name) { return name.substr(name.rfind('.') + 1); };
   const auto same_key =
       std::ranges::find_if(candidates, [&](std::string_view c) { return last(c) == last(word); });
@@ -113,8 +113,8 @@ class Loader {
         apply_setting(std::string(setting.name), Untyped{*value}, environment_source(name));
       }
     }
-    // Other programs may have variables of this prefix; those that start like a table of ours are typing
-    // errors.
+    // Other programs may use variables with this prefix; those that start with the name of one of our
+    // tables are typing errors.
     const std::vector<std::string_view> candidates(known.begin(), known.end());
     for (const auto& [name, value] : sources_.environment) {
       if (known.contains(name) || !starts_like_a_section(name)) continue;

@@ -1,4 +1,4 @@
-// What holds and why: the output of `hearth config`, and docs/CONFIG.md.
+// The settings in force and their sources: the output of `hearth config`, and docs/CONFIG.md.
 #pragma once
 
 #include <string>

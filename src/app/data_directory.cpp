@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// They wait for the network more than they work.
+// Most of their time is spent waiting for the network.
 constexpr std::size_t readers_of_postgres = 4;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The directory of everything that lasts.
+// The directory of all lasting data.
 #pragma once
 
 #include <memory>

@@ -51,7 +51,8 @@ class Place {
     return file_ && other.file_ && (*file_ == *other.file_ || fs::equivalent(*file_, *other.file_, ignored));
   }
 
-  // Before this process connects. SQLite says for certain, PostgreSQL by the names of its connections.
+  // Call it before this process connects. SQLite gives a certain answer; for PostgreSQL the names of its
+  // connections tell.
   void refuse_when_in_use() const {
     const bool in_use = file_ ? db::is_open_elsewhere(db::SqliteOptions{.file = *file_})
                               : db::is_open_elsewhere(db::PostgresOptions{.url = url_});

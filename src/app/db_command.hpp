@@ -11,7 +11,7 @@ struct CopyRequest {
 };
 
 // Copies an installation into an empty database, in one transaction that is committed only after every row
-// was compared, and prints the tables. Throws ConfigError for an address that is none.
+// was compared, and prints the tables. Throws ConfigError for an invalid address.
 void copy_database(const CopyRequest& request);
 
 }  // namespace hearth::app

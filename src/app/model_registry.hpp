@@ -1,4 +1,4 @@
-// The registered models and aliases for a command line: blocking, and without a database nothing is
+// The registered models and aliases, for the command line. It blocks; without a database, nothing is
 // registered.
 #pragma once
 

@@ -218,7 +218,7 @@ void set_alias(const Config& config, const std::string& name, const std::string&
   if (has_alias(configured_aliases(config), name)) {
     fail(fmt::format("the configuration defines the alias {}: change it there", name));
   }
-  // Follow the chain that would arise: it must end at a model and not come back.
+  // Follow the chain that would result: it must end at a model and not form a cycle.
   std::string end = target;
   for (std::size_t step = 0; step <= known.aliases.size() && end != name; ++step) {
     const auto next = std::ranges::find(known.aliases, end, &engine::Alias::name);

@@ -13,7 +13,7 @@
 namespace hearth::app {
 namespace {
 
-// While it lives, what is typed is not shown.
+// While it exists, the terminal does not show what is typed.
 class SilentTerminal {
  public:
   SilentTerminal() {

@@ -12,7 +12,7 @@ namespace hearth::app {
 
 // Whole number and unit, "0" alone allowed; nullopt for anything else, also when it does not fit.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
-// Whole number and unit; a number alone is bytes. Nullopt for anything else, also when it does not fit.
+// Whole number and unit; a number alone is bytes. nullopt for anything else, also when it does not fit.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 std::optional<std::uint64_t> parse_whole_number(std::string_view text);
 

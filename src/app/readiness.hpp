@@ -1,5 +1,5 @@
-// Keeps /readyz true to its word: the default model has produced a token, and its engine has not failed
-// since.
+// Keeps /readyz correct: it is true when the default model has produced a token and its engine has not
+// failed since.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace hearth::app {
 
-// The model that stands for all where the configuration names none: the first that belongs to no project.
-// Null when there is none.
+// The default model where the configuration names none: the first that belongs to no project. Null when
+// there is none.
 const engine::Model* first_for_everyone(const std::vector<engine::Model>& models);
 
 // Runs until cancelled. Probes at start, again with growing pauses while that fails, and whenever the default

@@ -247,7 +247,7 @@ class RunningServer {
     co_return std::make_shared<const contract::Principal>(std::move(principal));
   }
 
-  // The first start of a data directory makes the tenant and shows its keys, this once.
+  // The first start of a data directory creates the tenant and shows its keys; they are never shown again.
   Task<void> introduce(const std::string& url) {
     const std::string model = co_await default_model();
     co_await store::bootstrap(*database_, clock_, ids_, [&](const store::Bootstrap& made) {

@@ -34,7 +34,7 @@ std::string shown(const Written& value) {
   return std::visit(Show{}, value);
 }
 
-// A secret that was put in a wrong form must not be repeated in the message.
+// A secret in a wrong form must not be repeated in the message.
 Failure mismatch(const Setting& setting, const Written& value) {
   if (setting.form == Form::secret) return Failure(fmt::format("expected {}", expected_form(setting)));
   return Failure(fmt::format("expected {}, not {}", expected_form(setting), shown(value)));
@@ -74,7 +74,7 @@ std::optional<std::uint64_t> number_of(const Setting& setting, const Written& va
   return number;
 }
 
-// Not negative, not infinite.
+// True when the number is neither negative nor infinite.
 std::optional<double> decimal_of(const Setting& setting, const Written& value) {
   std::optional<double> number;
   if (const auto* decimal = std::get_if<double>(&value)) number = *decimal;

@@ -22,7 +22,7 @@ namespace hearth::app {
 // `secret` is a text that is never printed; a `decimal` may be absent; `path` is made absolute.
 enum class Form { boolean, integer, size, duration, text, secret, path, choice, list, decimal };
 
-// Where a value lives.
+// The place of a value in Config.
 using Slot = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::chrono::milliseconds*, std::string*,
                           std::vector<std::string>*, log::Level*, log::Format*, domain::LedgerFailure*,
                           std::optional<double>*>;

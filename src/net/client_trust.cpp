@@ -25,7 +25,7 @@ using Names =
 using Store = std::unique_ptr<X509_STORE, decltype([](X509_STORE* store) { X509_STORE_free(store); })>;
 
 constexpr auto verdict_life = std::chrono::seconds(1);
-// Sessions of connections that were asked for a certificate are a world of their own.
+// Sessions of connections that were asked for a certificate are kept apart from all others.
 constexpr std::string_view session_context = "hearth, client certificates";
 
 template <class Pointer>
@@ -44,7 +44,7 @@ Certificate parse(const TrustAnchor& anchor) {
 }
 
 // A store of one certificate that is trusted for itself, whoever signed it: an authority in the middle of a
-// chain can be an anchor too. One each, because OpenSSL looks at no second one of the same name.
+// chain can be an anchor too. One each, because OpenSSL does not look at a second one of the same name.
 Store make_store(const Certificate& certificate) {
   Store store = made(Store(X509_STORE_new()));
   X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);

@@ -20,8 +20,8 @@ struct TrustAnchor {
   bool operator==(const TrustAnchor&) const = default;
 };
 
-// none: no certificate is asked for. optional: who shows one must be trusted, who shows none may come in.
-// required: nobody comes in without.
+// none: no certificate is asked for. optional: a client that shows one must be trusted; a client without
+// one is admitted. required: every client must show one.
 enum class ClientDemand { none, optional, required };
 
 // An immutable list of anchors. Thread: any.
@@ -36,8 +36,9 @@ class ClientTrust {
   ClientDemand demand() const { return demand_; }
   // Lets a server's context judge by prepare(), once before its first connection.
   static void install(ssl_ctx_st* context);
-  // Makes the handshake of a connection that is not shaken yet ask and judge. Each such handshake is a whole
-  // one: a session that was resumed would show no certificate. It must live until the handshake has ended.
+  // Makes the handshake of a connection ask for a certificate and judge it; call it before the handshake.
+  // Each such handshake is a full one: a resumed session would show no certificate. It must live until the
+  // handshake has ended.
   void prepare(ssl_st* connection) const;
 
  private:
@@ -49,7 +50,7 @@ class ClientTrust {
   std::unique_ptr<Stores> stores_;
 };
 
-// Where listeners find whom to trust. Thread: any.
+// The source from which listeners learn which clients to trust. Thread: any.
 class ClientTrustSource {
  public:
   virtual ~ClientTrustSource() = default;

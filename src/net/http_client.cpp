@@ -107,7 +107,7 @@ struct AttemptFailed {
   bool reply_begun = false;
 };
 
-// Cancellation is not the other side's failure: it goes on as what it is.
+// Cancellation is not a failure of the other side: it is passed on as cancellation.
 [[noreturn]] void throw_failure(FailedAt stage, const ErrorCode& error) {
   if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
   throw ClientError(stage, error.message());

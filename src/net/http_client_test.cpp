@@ -199,7 +199,7 @@ TEST(HttpClient, ReplacesStaleConnections) {
       const auto request = co_await peer.read_until("\r\n\r\n");
       if (request.empty()) co_return;
       ++requests;
-      // The first connection ends without a word once it is used again: what a server that restarts does.
+      // The first connection ends without a reply once it is used again, as when a server restarts.
       if (connection == 0 && requests == 2) co_return;
       if (connection == 1 && requests == 4) {
         co_await peer.send("HTTP/1.1");

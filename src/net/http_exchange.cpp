@@ -275,7 +275,7 @@ Task<void> HttpExchange::closed() {
       continue;
     }
     const auto io = co_await session_.stream_.fill(session_.in_, Arrival::later, TimePoint::max());
-    // Every request ends here by a cancellation of this coroutine: an exception each would be dear.
+    // Every request ends here by cancelling this coroutine: an exception for each would be expensive.
     const auto state = co_await boost::asio::this_coro::cancellation_state;
     if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
     // Aborted otherwise: by a failed write or a cut.

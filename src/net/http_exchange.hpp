@@ -33,7 +33,7 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   bool was_upgraded() const { return upgraded_; }
   // The reply's end is the connection's end.
   bool until_close() const { return begun_ && !chunked_ && !sized_; }
-  // Takes the rest of a small body that the handler left; false when that is more than it is worth.
+  // Reads the rest of a small body that the handler left; false when the rest is too large to be worth it.
   Task<bool> drain_body();
 
  private:

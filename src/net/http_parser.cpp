@@ -114,7 +114,7 @@ struct HttpParser::Typed final : Impl, http::basic_parser<is_request> {
     version = http_version;
     request.method.assign(method.data(), method.size());
     auto form = origin_form(request.method, std::string_view(target.data(), target.size()));
-    // Beyond ASCII a target is no URI; it would also stand raw in messages and logs.
+    // A target with bytes beyond ASCII is not a URI; it would also appear unescaped in messages and logs.
     const auto is_plain = [](char c) { return c > 0x20 && c < 0x7F; };
     if (form && std::ranges::all_of(*form, is_plain)) {
       request.target = std::move(*form);

@@ -2,9 +2,10 @@
 // stricter gate, the body by its announced length or ChunkDecoder (Beast's own asserts on a last chunk that
 // arrives byte by byte).
 //
-// What Beast lets pass and two parties could read differently is refused here: folded header lines, repeated
-// or listed lengths, a length beside a transfer coding, codings other than exactly "chunked", chunked in
-// HTTP/1.0, a missing or repeated Host. Used by the sessions, the client and the header fuzzer.
+// Some messages pass Beast although two parties could read them differently; they are refused here: folded
+// header lines, repeated or listed lengths, a length beside a transfer coding, codings other than exactly
+// "chunked", chunked in HTTP/1.0, a missing or repeated Host. Used by the sessions, the client and the
+// header fuzzer.
 #pragma once
 
 #include <cstddef>

@@ -61,7 +61,7 @@ std::string describe(const Endpoint& endpoint, const std::string& path) {
   return std::string(unix_prefix) + path;
 }
 
-// "host:port" or "[v6]:port". A name is resolved here, at start, so blocking is no harm.
+// "host:port" or "[v6]:port". A name is resolved here, at start, so blocking does no harm.
 Endpoint resolve(asio::io_context& context, const std::string& text) {
   const auto colon = text.rfind(':');
   if (colon == std::string::npos) fail(text, "the port is missing");
@@ -90,7 +90,7 @@ Endpoint resolve(asio::io_context& context, const std::string& text) {
   return chosen;
 }
 
-// A socket file that no server answers on is a dead server's rest.
+// A socket file on which no server answers was left by a dead server.
 void remove_stale_socket(asio::io_context& context, const std::string& address, const std::string& path) {
   struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) return;
@@ -208,7 +208,7 @@ Task<void> HttpServer::serve() {
 }
 
 Task<void> HttpServer::Impl::serve() {
-  // It owes its sessions their end; shutdown() is the way to stop it.
+  // It must wait for its sessions to end; shutdown() is the way to stop it.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   async::Scope accepting(runtime.executor(0));
   for (auto& listener : listeners)
@@ -257,7 +257,8 @@ Task<void> HttpServer::Impl::accept(Listener& listener) {
     auto [error, socket] = co_await listener.acceptor.async_accept(loop.executor, as_result);
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
-      // Out of descriptors, most likely: connections wait in the backlog until some are free again.
+      // The process is most likely out of descriptors: connections wait in the backlog until some are free
+      // again.
       log::warn("accept failed", {{"cause", error.message()}});
       co_await async::sleep_for(accept_pause);
       continue;
@@ -287,7 +288,7 @@ Task<void> HttpServer::Impl::run_session(SessionContext& context, Loop& loop, So
   co_await session.run();
 }
 
-// As far as it goes without waiting: an overloaded server owes no more.
+// It writes what goes out without waiting: an overloaded server need not do more.
 void HttpServer::Impl::refuse(Socket socket) {
   const int handle = socket.native_handle();
   ::send(handle, busy_reply.data(), busy_reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -1,8 +1,8 @@
 // The listener and its sessions: HTTP/1.1 over TCP (IPv4, IPv6), UNIX sockets and TLS.
 //
-// Life: made by app/, listen() for each address, then serve() until shutdown(). Sessions are spread over the
-// runtime's loops, each on one. Limits: header bytes, header time, idle time, body pace, connections; whoever
-// breaks one is answered (408, 413, 431) where that is possible, and cut.
+// Life: made by app/, listen() for each address, then serve() until shutdown(). Sessions are spread over
+// the runtime's loops, each on one. Limits: header bytes, header time, idle time, body pace, connections; a
+// client that exceeds one gets an answer (408, 413, 431) where that is possible, and is cut off.
 #pragma once
 
 #include <chrono>
@@ -62,7 +62,7 @@ class HttpServer {
   void demand_certificates(ClientTrustSource& source);
 
   // Binds and listens at once, so that a port in use is an error at start; returns the bound address with its
-  // real port. Throws std::runtime_error that names the address and the cause.
+  // real port. Throws std::runtime_error, which names the address and the cause.
   std::string listen(const ListenAddress& address);
 
   // Accepts until shutdown(); returns when every session has ended.

@@ -70,7 +70,7 @@ TEST(HttpServer, ListensOnEveryKindOfAddress) {
   };
   start();
   EXPECT_FALSE(std::filesystem::exists(path));
-  // What a killed server leaves.
+  // The socket file that a killed server leaves.
   {
     async::Runtime runtime(1);
     boost::asio::local::stream_protocol::acceptor dead(runtime.executor(0), path);
@@ -201,7 +201,7 @@ TEST(HttpServer, DealsWithBodiesThatNobodyRead) {
     const auto last = co_await client->read_to_end();
     EXPECT_THAT(last, HasSubstr("connection: close"));
     EXPECT_THAT(last, EndsWith("unread"));
-    // Promised but never sent.
+    // The body is announced but never sent.
     auto silent = co_await test.connect();
     co_await silent->send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc");
     EXPECT_THAT(co_await silent->read_to_end(), EndsWith("unread"));

@@ -143,7 +143,7 @@ Task<bool> HttpSession::read_head(Next& next) {
   auto deadline = steady_clock::now() + (idle_ ? limits.idle_time : limits.header_time);
   auto arrival = std::exchange(next_arrival_, Arrival::later);
   for (;;) {
-    // An empty line before a request is an old client's habit.
+    // Old clients send an empty line before a request.
     while (!parser_ && in_.view().starts_with("\r\n"))
       in_.consume(2);
     if (!in_.empty() && in_.view() != "\r") {

@@ -30,7 +30,7 @@ std::string_view mail_address_of(std::string_view text);
 std::string render_mail(const Mail& mail, std::string_view date, std::string_view message_id);
 
 // Blocking: for the blocking pool. smtp:// goes over to TLS where the server offers it, and must where a
-// password is sent. Throws std::runtime_error with what went wrong; never with the password.
+// password is sent. Throws std::runtime_error, which says what went wrong and never contains the password.
 void send_mail(const MailServer& server, const Mail& mail, std::string_view message_id);
 
 }  // namespace hearth::net

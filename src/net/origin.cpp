@@ -34,7 +34,7 @@ std::optional<Origin> Origin::parse(std::string_view url, std::string* path) {
   keep_path(end == std::string_view::npos ? std::string_view() : url.substr(end));
   const auto parsed = boost::urls::parse_authority(authority);
   if (!parsed || parsed->has_userinfo() || parsed->encoded_host().empty()) return std::nullopt;
-  // No resolver knows escaped names, and nobody connects to addresses of a future IP.
+  // No resolver knows escaped names, and addresses of a future IP version cannot be connected to.
   if (parsed->encoded_host().contains('%') || parsed->host_type() == boost::urls::host_type::ipvfuture)
     return std::nullopt;
   origin.host = parsed->host_address();

@@ -198,7 +198,7 @@ Task<void> RedisClient::connect(Connection& connection) {
   connection.socket = std::move(socket);
 }
 
-// Connects, and says who we are and which database is meant.
+// Connects, authenticates and selects the database.
 Task<void> RedisClient::greet(Connection& connection) {
   co_await connect(connection);
   std::vector<Command> greeting;
@@ -248,7 +248,8 @@ Task<void> RedisClient::write_commands(Connection& connection) {
       co_await asio::async_write(connection.socket, asio::buffer(writing), asio::use_awaitable);
       continue;
     }
-    // Whoever enqueues from here on posts a wake-up to this loop, which runs after the wait has begun.
+    // From here on, whoever enqueues a command posts a wake-up to this loop; it runs after the wait has
+    // begun.
     co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
     if (async::detail::is_cancelled(co_await asio::this_coro::cancellation_state)) co_return;
   }

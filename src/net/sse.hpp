@@ -18,7 +18,7 @@ struct SseEvent {
 void render_sse(std::string& out, std::string_view event, std::string_view data);
 
 // Feed bytes as they come, then take events until none is left. Bounded: an event above `max_event_bytes`
-// makes failed() true and the parser deaf.
+// makes failed() true, and the parser ignores what follows.
 class SseParser {
  public:
   explicit SseParser(std::size_t max_event_bytes = 8 * 1024 * 1024) : max_event_bytes_(max_event_bytes) {}

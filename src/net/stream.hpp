@@ -79,7 +79,7 @@ class Stream {
   // Verifies the peer's certificate for `host`.
   Task<ErrorCode> connect_tls(boost::asio::ssl::context& context, std::string host, TimePoint deadline);
 
-  // Tells the peer that the end is meant; nothing on a plain stream.
+  // Tells the peer that the stream ends on purpose; does nothing on a plain stream.
   Task<void> end_tls(TimePoint deadline);
 
   Task<IoResult> read(std::span<char> out, TimePoint deadline);
@@ -96,7 +96,7 @@ class Stream {
 
   // Without reading: the other side has closed its half or the connection has failed.
   bool peer_hung_up() const;
-  // Bytes or the end wait to be read on a connection that should be silent.
+  // True when bytes or the end of the stream have arrived on a connection that should be silent.
   bool has_unexpected_input() const;
   bool is_tls() const { return tls_ != nullptr; }
   // What the peer showed in the handshake; null when it showed nothing.

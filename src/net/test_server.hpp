@@ -40,7 +40,7 @@ inline ResponseHead ok() {
   return head;
 }
 
-// Answers with what came: "<method> <target> <body>".
+// Answers with the request that it received: "<method> <target> <body>".
 inline Task<void> echo(const RequestHead& head, BodyReader& body, ResponseWriter& response) {
   auto text = co_await body.read_all(4 * 1024 * 1024);
   co_await response.send(ok(), head.method + " " + head.target + " " + text);
@@ -184,7 +184,7 @@ inline void TestServer::run(Handle handle, Body body, ServerLimits limits, std::
   }(test, body));
 }
 
-// An HTTP server gone wrong: each accepted connection is handed to `script`, which says and reads bytes.
+// A faulty HTTP server: each accepted connection is given to `script`, which writes and reads bytes.
 class ScriptedServer {
  public:
   using Script = std::function<Task<void>(RawClient& peer, int connection)>;

@@ -179,7 +179,7 @@ class ChangingTrust final : public ClientTrustSource {
       std::vector<TrustAnchor>(), ClientDemand::none);  // changed between requests only
 };
 
-// What a client has to show.
+// The certificate that a client shows.
 struct Identity {
   const TestCertificate* own = nullptr;
   std::string others;  // PEM
@@ -307,7 +307,7 @@ TEST(ClientTrust, JudgesKeptConnectionsAnew) {
     EXPECT_EQ(co_await server.ask(*kept), "shown");
     server.trust.set({{"other", other.pem()}, {"root", root.pem()}}, ClientDemand::required);
     EXPECT_EQ(co_await server.ask(*kept), "shown root");
-    // Its end comes while it is connected.
+    // The certificate expires while the client is connected.
     const TestCertificate brief({.name = "brief", .valid_until = 2}, &root);
     auto ending = co_await server.connect(Identity{&brief});
     EXPECT_EQ(co_await server.ask(*ending), "shown root");

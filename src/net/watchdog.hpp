@@ -2,7 +2,7 @@
 //
 // A deadline is set and dropped several times per request; a timer of its own for each would cost more than
 // the request. Here setting one is a store and a list link: the loop's single timer sleeps until the earliest
-// deadline it has seen and then looks through what is armed. Late by 10 ms at most.
+// deadline it has seen and then looks through what is armed. A deadline is noticed at most 10 ms late.
 #pragma once
 
 #include <chrono>
