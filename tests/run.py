@@ -158,7 +158,7 @@ def keep_finding(program, limits, path, seeds):
 
 @functools.cache
 def fuzz_dictionary():
-    """The contract's words, in a file. The first call must have ended before another begins."""
+    """The file with the contract's words. The first call must have ended before another begins."""
     path = paths.BUILD / "contract.dict"
     status, output = run_bounded([sys.executable, ROOT / "tools" / "contractc" / "contractc", "fuzz-dict"], 60)
     if status != 0:
@@ -175,7 +175,7 @@ def suites(names):
         yield f"tools.{folder.name}", unittest_suite(folder, "test_*.py")
     for program in programs(paths.BUILD / "src", "unit_"):
         yield f"unit.{program.name.removeprefix('unit_')}", gtest_suite(program)
-    # What an earlier build left is not run as if it were of now: without their name, only those that `./dev test` builds.
+    # Programs that an earlier build left are not run as if they were current: unless named, only those that `./dev test` builds.
     wanted_by_name = any(name.startswith("tsan") for name in names)
     for program in programs(paths.TSAN_BUILD / "src", "unit_"):
         layer = program.name.removeprefix("unit_")

@@ -1,4 +1,4 @@
-"""A file server as the model hubs run it, with what goes wrong on the way."""
+"""A file server like those of the model hubs, with the faults of a network."""
 import hashlib
 import http.server
 import socket

@@ -25,7 +25,7 @@ _count = itertools.count(1)
 
 
 class HearthError(AssertionError):
-    """The server did not do as a server should; the message ends with the tail of its log."""
+    """The server misbehaved; the message ends with the tail of its log."""
 
 
 def free_port(host="127.0.0.1"):

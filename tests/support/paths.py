@@ -50,7 +50,7 @@ def embedding_model():
 
 
 def projector():
-    """What lets the chat model see."""
+    """The projector with which the chat model takes images."""
     return _written_model("tiny_projector.gguf", program="write_tiny_projector.py")
 
 

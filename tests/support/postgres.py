@@ -1,6 +1,6 @@
-"""A PostgreSQL server of the tests' own: in a folder that goes with it, on a free port, with databases as they are asked for.
+"""A PostgreSQL server for the tests: in a temporary folder, on a free port; it creates databases on demand.
 
-Its collation is not byte order and its clients need a password, as with many a real one.
+Its collation is not byte order and its clients need a password, as on many real servers.
 """
 import atexit
 import ctypes

@@ -21,7 +21,7 @@ NO_NETWORK = re.compile(r"NewConnectionError|ConnectTimeout|ConnectionError|Name
 
 
 class Unreachable(Exception):
-    """PyPI does not answer here: the one registry that tests may do without."""
+    """PyPI cannot be reached: the one registry without which the tests can run."""
 
 
 def _digest(*files):

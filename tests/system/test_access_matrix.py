@@ -143,7 +143,7 @@ class AccessMatrix(unittest.TestCase):
         self.assertEqual((reply.status, reply.error["code"]), (status, code), f"{what}: {reply.body!r}")
 
     def let_in(self, operation, reply, what):
-        """Whatever it answers, it is not for want of a right."""
+        """The answer, whatever it is, is not a refusal for lack of rights."""
         self.assertNotIn(reply.status, NOT_LET_IN, f"{what}: {reply.body!r}")
         if operation.planned:
             self.assertEqual(reply.status, 501, what)
@@ -282,7 +282,7 @@ class AccessMatrix(unittest.TestCase):
     # ---- archived projects
 
     def valid_body(self, operation, user_id, certificate_id):
-        """What the operation would carry out, were it let."""
+        """What the operation would do if it were allowed."""
         if operation.method != "POST":
             return None
         bodies = {"modify_project": {"name": "Renamed"}, "create_project_user": {"user_id": user_id, "role": "member"},

@@ -1,4 +1,4 @@
-"""hearth admin: people, keys and ways back in, beside a running server."""
+"""hearth admin: people, keys and restoring access, while a server is running."""
 import os
 import re
 import subprocess

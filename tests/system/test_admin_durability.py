@@ -153,7 +153,7 @@ class AdminDurability(unittest.TestCase):
         known.limit, known.asked["limits"] = limit[MEMBER], set()
 
     def check_events(self, server):
-        """The events, replayed, are what there is."""
+        """The replayed events give the current state."""
         accounts, keys, names, roles, limits = set(), set(), {}, {}, {}
         for kind, details, project in tenants.audit_events(server):
             subject = details["id"]

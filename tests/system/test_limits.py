@@ -33,7 +33,7 @@ class Limits(unittest.TestCase):
             self.assertGreaterEqual(server.metric('hearth_connections_total'), 11)
 
     def test_memory_for_bodies(self):
-        """Requests that do not fit together wait for each other; none is lost."""
+        """Requests whose bodies do not fit in memory together wait for each other; none is lost."""
         with CannedUpstream() as upstream, Hearth(models=upstream_model("up", [upstream.base_url]), engine=False,
                                                   settings={"server.body_memory": "1MiB"}).start() as server:
             def ask(number):

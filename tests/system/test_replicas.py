@@ -56,7 +56,7 @@ class Replicas(unittest.TestCase):
                 eventually(lambda at=server: at.get("/v1/models", headers=headers).status == 401, 1.0, "the refusal")
             self.assertLess(time.monotonic() - revoked, 1.5)
 
-    # ---- what the administration changes on one, the other holds to within a second
+    # ---- a change of the administration on one server holds on the other within a second
 
     def ask(self, server, secret, path="/v1/chat/completions"):
         fields = {"authorization": f"Bearer {secret}"}

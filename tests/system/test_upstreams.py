@@ -1,4 +1,4 @@
-"""Upstreams that fail in every way they can: no client ever takes a broken answer for a whole one."""
+"""Upstreams that fail in every way they can: no client ever mistakes a broken answer for a complete one."""
 import json
 import time
 import unittest
