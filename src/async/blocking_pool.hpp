@@ -12,8 +12,8 @@
 
 namespace hearth::async {
 
-// Owned by app/; outlives all who use it. Thread: run() from any coroutine; `work` runs on a thread of the
-// pool.
+// Owned by app/; outlives all who use it. Thread: run() from any coroutine, post() from any thread; `work`
+// runs on a thread of the pool.
 class BlockingPool {
  public:
   explicit BlockingPool(std::size_t threads) : pool_(threads) {}
@@ -37,6 +37,12 @@ class BlockingPool {
         }
       });
     });
+  }
+
+  // `work()`, which throws nothing, with nobody waiting for it: what destructors have to leave behind.
+  template <class Work>
+  void post(Work work) {
+    boost::asio::post(pool_, std::move(work));
   }
 
  private:

@@ -43,7 +43,7 @@ Number parse_number(std::string_view text) {
   return number;
 }
 
-// Of a hexadecimal digit; -1 for anything else.
+// The value of a hexadecimal digit; -1 for anything else.
 int digit_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

@@ -21,6 +21,7 @@ FOREIGN = {
     "sqlite3.h": r"src/db/.+|bench/.+",
     "libpq-fe.h": r"src/db/.+|bench/.+",
     "argon2.h": r"src/domain/.+",
+    "zlib.h": r"src/store/.+",
     "curl/": r"src/net/.+",
     "openssl/": r"src/(base|net|store)/.+",
     # What an adapter knows stays in its folder; everybody else asks the interfaces of engine/.
