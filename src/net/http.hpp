@@ -110,8 +110,9 @@ struct SocketOffer;
 struct SocketOptions;
 using SocketConversation = std::move_only_function<Task<void>(WebSocket&)>;
 
-// Where a handler answers, once. Either send(), or begin() write()* end(), or upgrade(). HEAD: the body is
-// dropped, its length kept. Every call throws ConnectionLost when the client has gone. Thread: the session's.
+// Where a handler answers, once. Either send(), or one of begin(), write()*, end(), or upgrade(). HEAD: the
+// body is dropped, its length kept. Every call throws ConnectionLost when the client has gone. Thread: the
+// session's.
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
@@ -119,6 +120,8 @@ class ResponseWriter {
   // Chunked for HTTP/1.1, until close for HTTP/1.0. The head leaves with the first write() or with end();
   // each of these is flushed.
   virtual Task<void> begin(ResponseHead head) = 0;
+  // With the length of the body: neither more nor less may be written. HEAD: nothing needs to be.
+  virtual Task<void> begin(ResponseHead head, std::uint64_t length) = 0;
   virtual Task<void> write(std::string_view bytes) = 0;
   // Ends a begun body in the regular way, `last` being its last piece. A handler that returns without end()
   // has failed: the connection is cut without the last chunk, so that no client takes it for complete.

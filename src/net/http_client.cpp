@@ -6,13 +6,17 @@
 #include <mutex>
 #include <sys/un.h>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <fmt/format.h>
 
 #include "async/deadline.hpp"
+#include "async/interruptible.hpp"
 #include "net/http_parser.hpp"
 #include "net/http_render.hpp"
 #include "net/stream.hpp"
@@ -27,6 +31,7 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t header_limit = 64 * 1024;
 constexpr auto early_reply_time = std::chrono::seconds(1);
+constexpr std::size_t source_piece = 64 * 1024;
 
 struct Connection {
   explicit Connection(const async::Executor& executor) : stream(Socket(executor)) {}
@@ -113,14 +118,56 @@ struct AttemptFailed {
   throw ClientError(stage, error.message());
 }
 
+// Waits for the header of the reply, past the interim ones; can be stopped and asked again.
+class ReplyHead {
+ public:
+  ReplyHead(Connection& connection, MessageKind kind) : connection_(connection), kind_(kind) {}
+
+  bool done() const { return done_; }
+  HttpParser take() { return std::move(*parser_); }
+
+  // Until done(); throws AttemptFailed, and ClientError for what is no reply.
+  Task<void> read(TimePoint deadline) {
+    while (!done_) {
+      if (!parser_) parser_.emplace(kind_, header_limit);
+      while (!parser_->head_done()) {
+        const auto consumed = parser_->parse_head(connection_.in.view());
+        if (!consumed) {
+          throw ClientError(FailedAt::waiting_for_header, "not an HTTP reply: " + consumed.error().message);
+        }
+        connection_.in.consume(*consumed);
+        if (parser_->head_done()) break;
+        const auto io = co_await connection_.stream.fill(connection_.in, Arrival::later, deadline);
+        if (io.error) throw AttemptFailed{FailedAt::waiting_for_header, io.error, begun_};
+        begun_ = true;
+      }
+      const auto status = parser_->response().status;
+      if (status == 101) throw ClientError(FailedAt::waiting_for_header, "the server switched protocols");
+      done_ = status / 100 != 1;
+      if (!done_) parser_.reset();
+    }
+  }
+
+ private:
+  Connection& connection_;
+  MessageKind kind_;
+  std::optional<HttpParser> parser_;
+  bool begun_ = false;  // something came
+  bool done_ = false;
+};
+
+// Whether the connection may serve another request after this one's reply.
+enum class Afterwards { keep, close };
+
 class Response final : public ClientResponse {
  public:
   Response(std::shared_ptr<Pool> pool, std::unique_ptr<Connection> connection, HttpParser parser,
-           std::chrono::milliseconds between_bytes)
+           std::chrono::milliseconds between_bytes, Afterwards afterwards)
       : pool_(std::move(pool)),
         connection_(std::move(connection)),
         parser_(std::move(parser)),
-        between_bytes_(between_bytes) {
+        between_bytes_(between_bytes),
+        afterwards_(afterwards) {
     if (parser_.done()) release();
   }
 
@@ -172,7 +219,7 @@ class Response final : public ClientResponse {
 
   // The body is complete: the connection may serve the next request.
   void release() {
-    if (parser_.keep_alive() && connection_->in.empty()) {
+    if (afterwards_ == Afterwards::keep && parser_.keep_alive() && connection_->in.empty()) {
       const auto* loop = loop_of(connection_->stream.socket().get_executor());
       pool_->put(loop, std::move(connection_));
     }
@@ -183,7 +230,30 @@ class Response final : public ClientResponse {
   std::unique_ptr<Connection> connection_;
   HttpParser parser_;
   std::chrono::milliseconds between_bytes_;
+  Afterwards afterwards_;
 };
+
+// A streamed body on its way, and how the sending ended.
+struct Sending {
+  enum class End { under_way, complete, failed };
+  End end = End::under_way;
+  ErrorCode error;                   // of the connection
+  std::exception_ptr source_failed;  // what the source threw
+  // Where the listener for the reply failed before the sending had ended.
+  ErrorCode listener_error;
+  std::exception_ptr no_reply;  // what came is none
+};
+
+// The interruption of a sending: a server that has answered may take no more of the body.
+Task<void> listen(ReplyHead& reply, Sending& sending) {
+  try {
+    co_await reply.read(TimePoint::max());
+  } catch (const AttemptFailed& failed) {
+    if (sending.end == Sending::End::under_way) sending.listener_error = failed.error;
+  } catch (const ClientError&) {
+    sending.no_reply = std::current_exception();
+  }
+}
 
 }  // namespace
 
@@ -201,8 +271,16 @@ struct HttpClient::Impl {
   Task<std::unique_ptr<Connection>> connect();
   Task<std::vector<Endpoint>> resolve(TimePoint deadline);
   // One exchange up to the reply's header; throws AttemptFailed.
-  Task<HttpParser> exchange(Connection& connection, const ClientRequest& request, const std::string& head);
-  Task<HttpParser> read_reply(Connection& connection, MessageKind kind, TimePoint deadline);
+  Task<Afterwards> exchange(Connection& connection, const ClientRequest& request, const std::string& head,
+                            ReplyHead& reply);
+  // The same where the body is streamed.
+  Task<Afterwards> exchange_streamed(Connection& connection, const ClientRequest& request,
+                                     const std::string& head, ReplyHead& reply);
+  Task<void> send_source(Connection& connection, const ClientRequest& request, const std::string& head,
+                         Sending& sending);
+  // After a failed sending: a server that refuses by the head may have answered before it took the body.
+  Task<Afterwards> read_early_reply(Connection& connection, const ErrorCode& error, ReplyHead& reply);
+  Task<ErrorCode> write(Connection& connection, Stream::Parts parts);
   std::string render(const ClientRequest& request) const;
 
   Origin origin;
@@ -277,52 +355,109 @@ std::string HttpClient::Impl::render(const ClientRequest& request) const {
   text += " HTTP/1.1\r\n";
   if (!request.headers.contains("host")) append_header(text, "host", origin.host_header());
   append_headers(text, request.headers);
-  if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
+  if (request.source && !request.source_size) {
+    append_header(text, "transfer-encoding", "chunked");
+  } else if (request.source) {
+    append_header(text, "content-length", *request.source_size);
+  } else if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
     append_header(text, "content-length", request.body.size());
   }
   text += "\r\n";
   return text;
 }
 
-Task<HttpParser> HttpClient::Impl::read_reply(Connection& connection, MessageKind kind, TimePoint deadline) {
-  bool begun = false;
-  for (;;) {
-    HttpParser parser(kind, header_limit);
-    while (!parser.head_done()) {
-      const auto consumed = parser.parse_head(connection.in.view());
-      if (!consumed) {
-        throw ClientError(FailedAt::waiting_for_header, "not an HTTP reply: " + consumed.error().message);
-      }
-      connection.in.consume(*consumed);
-      if (parser.head_done()) break;
-      const auto io = co_await connection.stream.fill(connection.in, Arrival::later, deadline);
-      if (io.error) throw AttemptFailed{FailedAt::waiting_for_header, io.error, begun};
-      begun = true;
-    }
-    const auto status = parser.response().status;
-    if (status == 101) throw ClientError(FailedAt::waiting_for_header, "the server switched protocols");
-    if (status / 100 != 1) co_return parser;
-  }
-}
-
-Task<HttpParser> HttpClient::Impl::exchange(Connection& connection, const ClientRequest& request,
-                                            const std::string& head) {
-  const auto kind = request.method == "HEAD" ? MessageKind::response_to_head : MessageKind::response;
-  Stream::Parts parts{buffer(head), buffer(request.body)};
+Task<ErrorCode> HttpClient::Impl::write(Connection& connection, Stream::Parts parts) {
   ErrorCode error;
   if (!connection.stream.try_write(parts, error)) {
     error = co_await connection.stream.finish_write(parts, timeouts.between_bytes);
   }
-  if (!error) co_return co_await read_reply(connection, kind, steady_clock::now() + timeouts.header);
-  // A server that refuses by the head may answer before it has taken the body.
+  co_return error;
+}
+
+Task<Afterwards> HttpClient::Impl::exchange(Connection& connection, const ClientRequest& request,
+                                            const std::string& head, ReplyHead& reply) {
+  if (request.source) co_return co_await exchange_streamed(connection, request, head, reply);
+  const auto error = co_await write(connection, {buffer(head), buffer(request.body)});
+  if (error) co_return co_await read_early_reply(connection, error, reply);
+  co_await reply.read(steady_clock::now() + timeouts.header);
+  co_return Afterwards::keep;
+}
+
+Task<Afterwards> HttpClient::Impl::read_early_reply(Connection& connection, const ErrorCode& error,
+                                                    ReplyHead& reply) {
   if (connection.reused || !connection.stream.has_unexpected_input()) {
     throw AttemptFailed{FailedAt::sending, error};
   }
   try {
-    co_return co_await read_reply(connection, kind, steady_clock::now() + early_reply_time);
+    co_await reply.read(steady_clock::now() + early_reply_time);
   } catch (const AttemptFailed&) {
     throw AttemptFailed{FailedAt::sending, error};
   }
+  co_return Afterwards::close;
+}
+
+Task<Afterwards> HttpClient::Impl::exchange_streamed(Connection& connection, const ClientRequest& request,
+                                                     const std::string& head, ReplyHead& reply) {
+  Sending sending;
+  co_await async::run_unless(send_source(connection, request, head, sending), listen(reply, sending));
+  const auto state = co_await asio::this_coro::cancellation_state;
+  const bool cancelled = state.cancelled() != asio::cancellation_type::none;
+  if (cancelled) throw AttemptFailed{FailedAt::sending, asio::error::operation_aborted};
+  if (sending.no_reply) std::rethrow_exception(sending.no_reply);
+  if (reply.done()) {
+    co_return sending.end == Sending::End::complete ? Afterwards::keep : Afterwards::close;
+  }
+  if (sending.end == Sending::End::complete) {
+    co_await reply.read(steady_clock::now() + timeouts.header);
+    co_return Afterwards::keep;
+  }
+  // A sender that was stopped says nothing of its own; one whose deadline passed stopped the listener.
+  const bool was_stopped = sending.listener_error && sending.error != asio::error::timed_out;
+  if (was_stopped) throw AttemptFailed{FailedAt::sending, sending.listener_error};
+  if (sending.source_failed) std::rethrow_exception(sending.source_failed);
+  co_return co_await read_early_reply(connection, sending.error, reply);
+}
+
+Task<void> HttpClient::Impl::send_source(Connection& connection, const ClientRequest& request,
+                                         const std::string& head, Sending& sending) {
+  std::string piece(source_piece, '\0');
+  std::string_view unsent_head = head;
+  std::uint64_t left = request.source_size.value_or(~std::uint64_t{0});
+  for (bool last = false; !last;) {
+    std::size_t size = 0;
+    if (left > 0) {
+      try {
+        size = co_await request.source->read_some(
+            std::span(piece).first(std::min<std::uint64_t>(piece.size(), left)));
+      } catch (...) {
+        sending.end = Sending::End::failed;
+        sending.source_failed = std::current_exception();
+        co_return;
+      }
+      if (size == 0 && request.source_size) {
+        throw std::logic_error("a request's body is shorter than it said");
+      }
+    }
+    left -= size;
+    last = request.source_size ? left == 0 : size == 0;
+    const std::string_view bytes = std::string_view(piece).substr(0, size);
+    std::string chunk_line;
+    std::string_view chunk_end;
+    if (!request.source_size) {
+      chunk_line = last ? "0\r\n" : fmt::format("{:x}\r\n", size);
+      chunk_end = "\r\n";
+    }
+    sending.error = co_await write(connection, {buffer(std::exchange(unsent_head, {})), buffer(chunk_line),
+                                                buffer(bytes), buffer(chunk_end)});
+    if (sending.error) {
+      sending.end = Sending::End::failed;
+      co_return;
+    }
+    if (connection.stream.wants_yield()) {
+      co_await asio::post(connection.stream.socket().get_executor(), asio::use_awaitable);
+    }
+  }
+  sending.end = Sending::End::complete;
 }
 
 Task<std::unique_ptr<ClientResponse>> HttpClient::send(ClientRequest request) {
@@ -332,14 +467,18 @@ Task<std::unique_ptr<ClientResponse>> HttpClient::send(ClientRequest request) {
   }
   const auto head = impl_->render(request);
   const auto executor = co_await asio::this_coro::executor;
-  auto connection = impl_->pool->take(loop_of(executor));
+  const auto kind = request.method == "HEAD" ? MessageKind::response_to_head : MessageKind::response;
+  // A kept connection may turn out to be stale, after which the body is needed once more.
+  const bool is_repeatable = !request.source || request.source->rewind();
+  auto connection = is_repeatable ? impl_->pool->take(loop_of(executor)) : nullptr;
   for (;;) {
     if (!connection) connection = co_await impl_->connect();
     std::optional<AttemptFailed> failed;
     try {
-      auto parser = co_await impl_->exchange(*connection, request, head);
-      co_return std::make_unique<Response>(impl_->pool, std::move(connection), std::move(parser),
-                                           impl_->timeouts.between_bytes);
+      ReplyHead reply(*connection, kind);
+      const auto afterwards = co_await impl_->exchange(*connection, request, head, reply);
+      co_return std::make_unique<Response>(impl_->pool, std::move(connection), reply.take(),
+                                           impl_->timeouts.between_bytes, afterwards);
     } catch (const AttemptFailed& attempt) {
       failed = attempt;
     }
@@ -348,7 +487,9 @@ Task<std::unique_ptr<ClientResponse>> HttpClient::send(ClientRequest request) {
     const bool stale = connection->reused && !failed->reply_begun &&
                        failed->error != asio::error::timed_out &&
                        failed->error != asio::error::operation_aborted;
-    if (!stale) throw_failure(failed->stage, failed->error);
+    if (!stale || (request.source && !request.source->rewind())) {
+      throw_failure(failed->stage, failed->error);
+    }
     connection.reset();
   }
 }

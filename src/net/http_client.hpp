@@ -37,11 +37,26 @@ struct ClientTimeouts {
   std::chrono::milliseconds idle{60'000};  // how long a connection is kept without use
 };
 
+// A body that is made while it is sent. Thread: that of send(), one call at a time.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // Up to out.size() bytes, 0 at the end. What it throws ends the request and reaches the caller of send();
+  // cancelled when the reply comes before the body is over.
+  virtual Task<std::size_t> read_some(std::span<char> out) = 0;
+  // Back to the first byte, also before any was read; false when that cannot be.
+  virtual bool rewind() { return false; }
+};
+
 struct ClientRequest {
   std::string method = "POST";
   std::string target = "/";
-  Headers headers;  // Host, Content-Length and Connection are added
+  Headers headers;  // Host, Content-Length or Transfer-Encoding, and Connection are added
   std::string body;
+  // In place of `body` where it is set; must live until send() has returned.
+  BodySource* source = nullptr;
+  std::optional<std::uint64_t> source_size =
+      std::nullopt;  // bytes it will give; chunked when that is not known
 };
 
 // Where a failed request stands; decides whether another replica may try it.
@@ -76,8 +91,9 @@ class HttpClient {
   ~HttpClient();
 
   // Sends and reads the reply's header. A kept connection that the other side closed meanwhile is replaced by
-  // a new one without the caller noticing. Throws ClientError; when cancelled,
-  // system_error(operation_aborted).
+  // a new one without the caller noticing; a body that cannot be rewound is sent on a new one from the start.
+  // A reply that comes before a streamed body is over ends the sending: a server refuses by the head alone.
+  // Throws ClientError; when cancelled, system_error(operation_aborted).
   Task<std::unique_ptr<ClientResponse>> send(ClientRequest request);
 
   const Origin& origin() const;

@@ -222,11 +222,27 @@ Task<void> HttpExchange::send(ResponseHead head, std::string body) {
 Task<void> HttpExchange::begin(ResponseHead head) {
   unsent_head_ = start(head, parser_.is_http_1_0() ? Framing::until_close : Framing::chunked, 0);
   head_only_ = head_only_ || has_no_body(head.status);
+  writable_ = true;
   co_return;
 }
 
+Task<void> HttpExchange::begin(ResponseHead head, std::uint64_t length) {
+  unsent_head_ = start(head, Framing::sized, length);
+  head_only_ = head_only_ || has_no_body(head.status);
+  left_ = length;
+  writable_ = true;
+  co_return;
+}
+
+void HttpExchange::count(std::string_view bytes) {
+  if (!writable_) throw std::logic_error("a reply's body outside of begin() and end()");
+  if (!sized_ || head_only_) return;
+  if (bytes.size() > left_) throw std::logic_error("a reply's body is longer than it said");
+  left_ -= bytes.size();
+}
+
 Task<void> HttpExchange::write(std::string_view bytes) {
-  if (!begun_ || ended_ || sized_) throw std::logic_error("write() outside of begin() and end()");
+  count(bytes);
   if (bytes.empty() || head_only_) co_return;
   co_await write_piece(bytes, Piece::inner);
 }
@@ -254,7 +270,9 @@ Task<void> HttpExchange::write_piece(std::string_view bytes, Piece piece) {
 }
 
 Task<void> HttpExchange::end(std::string_view last) {
-  if (!begun_ || ended_ || sized_) throw std::logic_error("end() without begin()");
+  count(last);
+  if (left_ > 0 && !head_only_) throw std::logic_error("a reply's body is shorter than it said");
+  writable_ = false;
   if (head_only_) {
     const std::string head = std::exchange(unsent_head_, {});
     if (!head.empty()) co_await session_.write({buffer(head)});

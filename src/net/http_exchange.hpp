@@ -18,6 +18,7 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
 
   Task<void> send(ResponseHead head, std::string body) override;
   Task<void> begin(ResponseHead head) override;
+  Task<void> begin(ResponseHead head, std::uint64_t length) override;
   Task<void> write(std::string_view bytes) override;
   Task<void> end(std::string_view last) override;
   using ResponseWriter::end;
@@ -48,6 +49,8 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   Task<void> write_piece(std::string_view bytes, Piece piece);
   bool has_no_body(int status) const;
   bool asks_for_socket() const;
+  // Counts the bytes of a begun body; std::logic_error where these have no place in it.
+  void count(std::string_view bytes);
   // Whether what the handler left of the body can be taken after the reply.
   bool rest_is_small() const;
   [[noreturn]] void fail_body(int status, std::string_view code, std::string message);
@@ -60,6 +63,8 @@ class HttpExchange final : public BodyReader, public ResponseWriter {
   bool begun_ = false;
   bool ended_ = false;
   bool sized_ = false;
+  bool writable_ = false;   // between begin() and end()
+  std::uint64_t left_ = 0;  // of a body whose length was told
   bool chunked_ = false;
   bool upgraded_ = false;
   bool close_ = false;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "contract/percent.hpp"
 
 namespace hearth::net {
 namespace {
@@ -46,6 +47,25 @@ std::optional<std::string> take_quoted(std::string_view& text) {
     out += text[i];
   }
   return std::nullopt;
+}
+
+// "UTF-8''na%C3%AFve.txt": RFC 7578 forbids it in forms, and clients send it all the same.
+std::optional<std::string> decode_extended(std::string_view value) {
+  constexpr std::string_view charset = "utf-8'";
+  if (value.size() < charset.size() || !text::equals_ignore_case(value.substr(0, charset.size()), charset))
+    return std::nullopt;
+  const auto language_end = value.find('\'', charset.size());
+  if (language_end == std::string_view::npos) return std::nullopt;
+  auto decoded = contract::percent_decode(value.substr(language_end + 1), contract::Plus::literal);
+  if (!decoded || !text::is_valid_utf8(*decoded)) return std::nullopt;
+  return decoded;
+}
+
+// Bytes of a part are taken as they are.
+bool is_plain_encoding(std::string_view encoding) {
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"7bit", "8bit", "binary"},
+      [&](std::string_view plain) { return text::equals_ignore_case(plain, encoding); });
 }
 
 // "value; name=token; name="quoted""; nullopt when malformed or a parameter repeats.
@@ -177,7 +197,10 @@ MultipartParser::Event MultipartParser::next() {
         part_ = {};
         const auto header = end == 0 ? std::string_view() : text.substr(2, end - 2);
         if (!read_header(header)) {
-          return fail("A multipart part needs the header 'Content-Disposition: form-data' with a name.");
+          return fail(
+              "A multipart part needs the header 'Content-Disposition: form-data' with a name, and no "
+              "transfer "
+              "encoding.");
         }
         position_ += end + 2;
         state_ = State::body_start;
@@ -234,6 +257,8 @@ bool MultipartParser::read_header(std::string_view header) {
       has_name = true;
     } else if (text::equals_ignore_case(name, "content-type")) {
       part_.content_type = value;
+    } else if (text::equals_ignore_case(name, "content-transfer-encoding") && !is_plain_encoding(value)) {
+      return false;
     }
   }
   return has_name;
@@ -246,6 +271,9 @@ bool MultipartParser::read_disposition(std::string_view value) {
   if (!name) return false;
   part_.name = *name;
   if (const auto* filename = parsed->find("filename")) part_.filename = *filename;
+  if (const auto* extended = parsed->find("filename*")) {
+    if (auto decoded = decode_extended(*extended)) part_.filename = std::move(*decoded);
+  }
   return true;
 }
 

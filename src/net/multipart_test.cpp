@@ -104,6 +104,7 @@ TEST(Multipart, RefusesWhatIsBroken) {
       "--XyZ\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\ndata\r\n--XyZ--",
       "--XyZ\r\n" + std::string(part_header) + std::string(part_header) + "\r\ndata\r\n--XyZ--",
       "--XyZ\r\n" + std::string(part_header) + "no colon\r\n\r\ndata\r\n--XyZ--",
+      "--XyZ\r\n" + std::string(part_header) + "Content-Transfer-Encoding: base64\r\n\r\nZGF0YQ==\r\n--XyZ--",
   };
   for (const auto& body : bodies) {
     for (const std::size_t piece : {1, 7, 1000}) {
@@ -112,6 +113,25 @@ TEST(Multipart, RefusesWhatIsBroken) {
       EXPECT_FALSE(form.failure.empty());
     }
   }
+}
+
+TEST(Multipart, ReadsFileNamesInBothForms) {
+  const auto name_of = [](std::string parameters) {
+    const auto form =
+        parse("--XyZ\r\nContent-Transfer-Encoding: Binary\r\nContent-Disposition: form-data; name=a; " +
+                  parameters + "\r\n\r\n\r\n--XyZ--",
+              1);
+    EXPECT_EQ(form.last, Event::done) << form.failure;
+    return form.parts.empty() ? "no part" : form.parts[0].head.filename.value_or("none");
+  };
+  EXPECT_EQ(name_of("x=y"), "none");
+  EXPECT_EQ(name_of("filename=a.txt"), "a.txt");
+  EXPECT_EQ(name_of("filename*=UTF-8''na%C3%AFve%20plan.txt"), "na\xc3\xafve plan.txt");
+  EXPECT_EQ(name_of("filename*=utf-8'en'b.txt; filename=\"=?utf-8?B?Yi50eHQ=?=\""), "b.txt");
+  EXPECT_EQ(name_of("filename=a.txt; filename*=iso-8859-1''%E9.txt"), "a.txt");
+  EXPECT_EQ(name_of("filename=a.txt; filename*=UTF-8''%FF"), "a.txt");
+  EXPECT_EQ(name_of("filename=a.txt; filename*=UTF-8''%00"), "a.txt");
+  EXPECT_EQ(name_of("filename=a.txt; filename*=UTF-8'"), "a.txt");
 }
 
 TEST(Multipart, KeepsItsLimits) {

@@ -173,7 +173,7 @@ inline void TestServer::run(Handle handle, Body body, ServerLimits limits, std::
     scope.spawn("serve", server.server_.serve());
     std::exception_ptr thrown;
     try {
-      co_await async::with_deadline(20s, inner(server));
+      co_await async::with_deadline(60s, inner(server));
     } catch (...) {
       thrown = std::current_exception();
     }
