@@ -127,6 +127,10 @@ struct Config {
     std::optional<double> monthly_budget = 0;
   } limits;
 
+  struct Blobs {
+    std::string path;  // set once loaded
+  } blobs;
+
   struct Pull {
     std::string endpoint = "https://huggingface.co";
     std::string token;  // secret

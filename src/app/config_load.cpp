@@ -225,6 +225,7 @@ class Loader {
     Config& config = loaded_.config;
     config.data = absolute(config.data);
     if (config.database.path.empty()) config.database.path = config.data + "/hearth.db";
+    if (config.blobs.path.empty()) config.blobs.path = config.data + "/blobs";
     if (config.pull.cache.empty()) config.pull.cache = config.data + "/models";
     if (config.engines.llama_server.empty()) config.engines.llama_server = find_llama_server();
     check_config(config, places_);

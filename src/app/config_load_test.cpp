@@ -72,6 +72,7 @@ TEST_F(ConfigTest, DefaultsWithoutAnySource) {
   const Config& config = loaded.config;
   EXPECT_EQ(config.data, directory_ + "/hearth-data");
   EXPECT_EQ(config.database.path, directory_ + "/hearth-data/hearth.db");
+  EXPECT_EQ(config.blobs.path, directory_ + "/hearth-data/blobs");
   EXPECT_EQ(config.pull.cache, directory_ + "/hearth-data/models");
   EXPECT_THAT(config.server.listen, ElementsAre("127.0.0.1:8080"));
   EXPECT_TRUE(config.auth.enabled);

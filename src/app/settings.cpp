@@ -26,7 +26,7 @@ constexpr Bounds limit_value{0, 1'000'000'000'000'000};
 #define AT(member) [](auto& owner) -> Slot { return &owner.member; }
 
 constexpr SettingOf<Config> server_settings[] = {
-    {{"data", Form::path, "Directory of all lasting data: database, pulled models, sockets. Relative to the working directory."}, AT(data)},
+    {{"data", Form::path, "Directory of all lasting data: database, files, pulled models, sockets. Relative to the working directory."}, AT(data)},
     {{"bootstrap", Form::path, "File that the first start of a data directory writes its base URL, keys and default model to, as JSON with mode 0600. Empty: none."}, AT(bootstrap)},
     {{"default_model", Form::text, "Model or alias that must be ready before the server is, and that examples name. Empty: the first of the catalogue."}, AT(default_model)},
 
@@ -49,6 +49,7 @@ constexpr SettingOf<Config> server_settings[] = {
 
     {{"database.url", Form::secret, "postgresql://USER:PASSWORD@HOST:PORT/DATABASE: keep everything in PostgreSQL, which several servers may share. Empty: the SQLite file."}, AT(database.url)},
     {{"database.path", Form::path, "The SQLite file.", {}, {}, "DATA/hearth.db"}, AT(database.path)},
+    {{"blobs.path", Form::path, "Directory of the bytes of files. Several servers on one database need one that all of them see.", {}, {}, "DATA/blobs"}, AT(blobs.path)},
 
     {{"auth.enabled", Form::boolean, "Ask every request for a key. Without it all callers share the default project."}, AT(auth.enabled)},
 
