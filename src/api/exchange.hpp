@@ -30,6 +30,7 @@ struct Exchange {
   RequestLimits limits;
   bool accounted = false;      // see Accounting
   std::string allow;           // for 405
+  std::string content_range;   // for 416
   int status = 0;              // of the reply's header; 0 until it is sent
   std::string outcome = "ok";  // for the log: ok | error code | client_gone | failed
 };

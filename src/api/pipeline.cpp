@@ -33,6 +33,7 @@ Pipeline::Pipeline(Services& services, PipelineSettings settings, Metrics& metri
       accounting_(services, metrics, settings_.usage_counting),
       heads_(services.clock, settings_.reply_heads),
       sender_(heads_, accounting_, api.validator),
+      file_intake_(services.objects.blobs),
       web_(services, settings_.public_url) {}
 
 Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
@@ -152,6 +153,10 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
   Call& call = authorize_call(exchange, route);
   if (call.operation.body_kind == contract::BodyKind::json) {
     co_await exchange.received.receive_json(call, exchange.head, exchange.body, body_memory_, api_.validator);
+  }
+  if (call.operation.body_kind == contract::BodyKind::multipart) {
+    co_await exchange.received.receive_form(call, exchange.head, exchange.body, body_memory_, api_.validator,
+                                            file_intake_);
   }
   co_await reserve(exchange);
   co_await sender_.send(exchange, co_await handle_call(exchange));

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "api/accounting.hpp"
+#include "api/blob_intake.hpp"
 #include "api/exchange.hpp"
 #include "api/metrics.hpp"
 #include "api/reply_head.hpp"
@@ -86,6 +87,7 @@ class Pipeline final : public net::RequestHandler {
   Accounting accounting_;
   ReplyHeads heads_;
   ReplySender sender_;
+  BlobIntake file_intake_;
   Web web_;
 };
 

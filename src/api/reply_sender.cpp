@@ -25,6 +25,14 @@ Task<void> ReplySender::send(Exchange& exchange, contract::Reply reply) const {
     co_await send_events(exchange, std::move(reply));
     co_return;
   }
+  if (std::holds_alternative<contract::StoredBytes>(reply.body)) {
+    co_await send_stored(exchange, std::move(reply));
+    co_return;
+  }
+  if (std::holds_alternative<contract::LiveBytes>(reply.body)) {
+    co_await send_live(exchange, std::move(reply));
+    co_return;
+  }
   std::string body;
   std::string_view type = json_type;
   if (const auto* document = std::get_if<json::value>(&reply.body)) {
@@ -48,6 +56,7 @@ Task<void> ReplySender::send_error(Exchange& exchange, const ApiError& error) co
   contract::gate::check_error(validator_, exchange.operation, error.status(), body);
   net::ResponseHead head = heads_.make(exchange, error.status(), json_type);
   if (!exchange.allow.empty()) head.headers.add("allow", exchange.allow);
+  if (!exchange.content_range.empty()) head.headers.add("content-range", exchange.content_range);
   add_error_headers(head.headers, error);
   exchange.status = error.status();
   accounting_.account(exchange);

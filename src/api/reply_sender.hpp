@@ -1,4 +1,5 @@
 // Replies on their way to the client: JSON, bytes, streams of events, errors. The only place that ends them.
+// event_reply.cpp and byte_reply.cpp hold the parts that send in pieces.
 #pragma once
 
 #include "api/accounting.hpp"
@@ -27,6 +28,8 @@ class ReplySender {
   net::ResponseHead head_of(const Exchange& exchange, contract::Reply& reply,
                             std::string_view content_type) const;
   Task<void> send_events(Exchange& exchange, contract::Reply reply) const;
+  Task<void> send_stored(Exchange& exchange, contract::Reply reply) const;
+  Task<void> send_live(Exchange& exchange, contract::Reply reply) const;
 
   const ReplyHeads& heads_;
   const Accounting& accounting_;

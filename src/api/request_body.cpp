@@ -55,8 +55,11 @@ Task<std::string> read_text(const contract::Operation& operation, const net::Req
 }  // namespace
 
 Task<async::Semaphore::Permit> BodyMemory::reserve(const contract::Operation& operation, std::size_t bytes) {
-  const std::size_t cost = std::min(bytes_, bytes * (operation.memory_factor + 1));
-  auto permit = co_await semaphore_.acquire(cost, patience_);
+  return reserve_exactly(bytes * (operation.memory_factor + 1));
+}
+
+Task<async::Semaphore::Permit> BodyMemory::reserve_exactly(std::size_t bytes) {
+  auto permit = co_await semaphore_.acquire(std::min(bytes_, bytes), patience_);
   if (!permit) {
     throw ApiError::unavailable("overloaded",
                                 "The server holds too many large requests at the moment; try again.")
@@ -88,6 +91,7 @@ Task<void> RequestBody::receive_json(contract::Call& call, const net::RequestHea
 
 void RequestBody::release() {
   document_.reset();
+  form_.reset();
   permit_.reset();
 }
 

@@ -7,6 +7,7 @@
 
 #include "async/semaphore.hpp"
 #include "async/task.hpp"
+#include "contract/bytes.hpp"
 #include "contract/call.hpp"
 #include "contract/operation.hpp"
 #include "contract/validator.hpp"
@@ -23,6 +24,8 @@ class BodyMemory {
 
   // For that many bytes of the operation's body. ApiError 503 when it cannot be had in time.
   Task<async::Semaphore::Permit> reserve(const contract::Operation& operation, std::size_t bytes);
+  // For that many bytes, whatever they are.
+  Task<async::Semaphore::Permit> reserve_exactly(std::size_t bytes);
 
  private:
   std::size_t bytes_;
@@ -38,12 +41,20 @@ class RequestBody {
   Task<void> receive_json(contract::Call& call, const net::RequestHead& head, net::BodyReader& reader,
                           BodyMemory& memory, const contract::Validator& validator);
 
+  // For operations with a multipart body: puts the fields into `call.body`, the files, which the intake took
+  // while they came, into `call.files`. Takes the same little memory for files of any size. form_body.cpp.
+  // Throws as receive_json, and what the intake throws.
+  Task<void> receive_form(contract::Call& call, const net::RequestHead& head, net::BodyReader& reader,
+                          BodyMemory& memory, const contract::Validator& validator,
+                          contract::FileIntake& intake);
+
   // Gives the memory back: no handler runs any more.
   void release();
 
  private:
   std::optional<async::Semaphore::Permit> permit_;
   std::optional<json::Document> document_;
+  std::optional<json::value> form_;
 };
 
 }  // namespace hearth::api

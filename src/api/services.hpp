@@ -13,6 +13,7 @@
 #include "domain/usage_recorder.hpp"
 #include "store/administration.hpp"
 #include "store/audit_logs.hpp"
+#include "store/blobs/blob_store.hpp"
 #include "store/certificates.hpp"
 #include "store/chat_completions.hpp"
 #include "store/keys.hpp"
@@ -63,6 +64,7 @@ struct MeteringServices {
 // What projects keep.
 struct ObjectServices {
   store::ChatCompletions& chat_completions;
+  store::BlobStore& blobs;
 };
 
 struct Services {

@@ -7,12 +7,14 @@
 //   });
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -27,6 +29,8 @@
 #include "db/test_directory.hpp"
 #include "domain/invite_notifier.hpp"
 #include "net/test_server.hpp"
+#include "store/blobs/directory_blobs.hpp"
+#include "store/blobs/faulty_files.hpp"
 #include "store/bootstrap.hpp"
 #include "store/schema.hpp"
 
@@ -41,6 +45,30 @@ inline ServedApi fixture_api(std::function<Task<contract::Reply>(Services&, Call
           .handle = std::move(handle)};
 }
 
+// The fixture whose upload_thing has other limits. Outlives what it serves.
+class LimitedFixture {
+ public:
+  LimitedFixture(std::size_t file_limit, std::size_t body_limit) {
+    const auto upload = std::ranges::find(operations_, "upload_thing", &contract::Operation::name);
+    upload->file_limit = file_limit;
+    upload->body_limit = body_limit;
+  }
+  LimitedFixture(const LimitedFixture&) = delete;
+
+  ServedApi serve(std::function<Task<contract::Reply>(Services&, Call&)> handle) const {
+    const ServedApi fixture = fixture_api(std::move(handle));
+    return {.operations = tables_,
+            .validator = fixture.validator,
+            .openapi = fixture.openapi,
+            .handle = fixture.handle};
+  }
+
+ private:
+  static const contract::OperationTables& own() { return contract::fixture::tables.operations; }
+  std::vector<contract::Operation> operations_{own().operations.begin(), own().operations.end()};
+  contract::OperationTables tables_{operations_, own().routes, own().route_children, own().route_methods};
+};
+
 // Everything that handlers work with, on an SQLite database with a bootstrapped tenant. No model is there.
 struct TestServices {
   explicit TestServices(std::unique_ptr<db::Driver> driver)
@@ -51,6 +79,8 @@ struct TestServices {
       made.tenant = *first;
     }(*this));
   }
+
+  std::filesystem::path blob_folder() const { return blob_directory.path() / "blobs"; }
 
   Clock clock;
   IdSource ids{clock};
@@ -64,6 +94,10 @@ struct TestServices {
   domain::Logins logins{*database, administration.users, blocking, clock, ids, std::chrono::hours(1)};
   store::PersonalKeys personal_keys{*database, clock, ids};
   store::ChatCompletions chat_completions{*database};
+  store::FaultyFiles files;  // of the blobs: faultless as long as no test asks for faults
+  db::TestDirectory blob_directory;
+  async::BlockingPool blob_work{1};
+  store::DirectoryBlobs blobs{blob_folder(), blob_work, ids, files};
   store::AuditLogs audit_logs{*database};
   engine::Engines engines{blocking, {}};
   domain::ModelDirectory models{{}, *database, engines, blocking, clock};
@@ -98,7 +132,7 @@ struct TestServices {
                                  .recorder = recorder,
                                  .usage = usage,
                                  .costs = {}},
-                    .objects = {.chat_completions = chat_completions}};
+                    .objects = {.chat_completions = chat_completions, .blobs = blobs}};
   store::Bootstrap tenant;  // its keys too
 };
 

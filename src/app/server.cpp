@@ -24,6 +24,7 @@
 #include "net/http_server.hpp"
 #include "net/redis_client.hpp"
 #include "store/audit_logs.hpp"
+#include "store/blobs/directory_blobs.hpp"
 #include "store/bootstrap.hpp"
 #include "store/organizations.hpp"
 
@@ -32,6 +33,7 @@ namespace {
 
 constexpr std::size_t blocking_threads = 4;
 constexpr std::size_t mailing_threads = 2;
+constexpr std::size_t blob_threads = 4;
 // When the server ends, usage that is not written yet is tried for this long, with these pauses.
 constexpr std::chrono::milliseconds last_flush{2'000};
 constexpr std::chrono::milliseconds last_flush_pause{250};
@@ -105,6 +107,7 @@ class RunningServer {
         database_(open_database(config)),
         blocking_(blocking_threads),
         mailing_(mailing_threads),
+        blob_work_(blob_threads),
         access_epoch_(*database_),
         keys_(*database_, access_epoch_, clock_, ids_),
         administration_(*database_, keys_, clock_, ids_),
@@ -115,6 +118,7 @@ class RunningServer {
                 std::chrono::duration_cast<std::chrono::seconds>(config.login.session_lifetime)),
         personal_keys_(*database_, clock_, ids_),
         chat_completions_(*database_),
+        blobs_(config.blobs.path, blob_work_, ids_),
         audit_logs_(*database_),
         registered_models_(*database_),
         engines_(blocking_, engine_settings(config)),
@@ -152,7 +156,7 @@ class RunningServer {
                                .recorder = usage_recorder_,
                                .usage = usage_,
                                .costs = {config.costs.currency, config.costs.batch_discount.value_or(0)}},
-                  .objects = {.chat_completions = chat_completions_}},
+                  .objects = {.chat_completions = chat_completions_, .blobs = blobs_}},
         pipeline_(services_,
                   {.reply_heads = {.cors_origins = config.server.cors_origins},
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
@@ -285,7 +289,8 @@ class RunningServer {
   async::Runtime runtime_;
   std::unique_ptr<db::Database> database_;  // answers on the runtime's executors: it dies first
   async::BlockingPool blocking_;
-  async::BlockingPool mailing_;  // a mail server that hangs holds up no other work
+  async::BlockingPool mailing_;    // a mail server that hangs holds up no other work
+  async::BlockingPool blob_work_;  // nor does a disk that is busy
   store::AccessEpoch access_epoch_;
   store::Keys keys_;
   store::Administration administration_;
@@ -294,6 +299,7 @@ class RunningServer {
   domain::Logins logins_;
   store::PersonalKeys personal_keys_;
   store::ChatCompletions chat_completions_;
+  store::DirectoryBlobs blobs_;
   store::AuditLogs audit_logs_;
   store::Models registered_models_;
   engine::Engines engines_;

@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
+#include "contract/bytes.hpp"
 #include "contract/operation.hpp"
 #include "contract/principal.hpp"
 #include "contract/reply.hpp"
@@ -31,6 +32,9 @@ struct Call {
   json::object query;
   // The parsed body; null without one. The handler may take values out of it.
   json::value* body = nullptr;
+  // Of a multipart body, in the order in which they came. Those that the handler does not keep are gone with
+  // this call.
+  std::vector<IncomingFile> files;
 
   // Paths of parameters that are accepted without effect; the reply's header x-hearth-ignored names them.
   std::vector<std::string> ignored;

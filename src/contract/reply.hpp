@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "async/task.hpp"
+#include "contract/bytes.hpp"
 #include "json/json.hpp"
 
 namespace hearth::contract {
@@ -32,13 +33,31 @@ struct BytesBody {
   std::string bytes;
 };
 
+// Bytes that lie somewhere. They are sent in pieces; ranges and conditions of the request are served (RFC
+// 9110) where the reply is a 200 to a GET.
+struct StoredBytes {
+  std::string content_type;
+  std::unique_ptr<ByteSource> source;
+  std::string tag;  // of ASCII letters and digits, changes with the bytes: their SHA-256; empty: none
+  std::optional<UnixSeconds> last_modified;
+  std::string file_name;  // what a browser saves them as, made safe by whoever sends it
+};
+
+// Bytes that are still being made: speech.
+struct LiveBytes {
+  std::string content_type;
+  ByteProducer producer;
+};
+
 struct Reply {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::variant<json::value, BytesBody, EventProducer> body;
+  std::variant<json::value, BytesBody, EventProducer, StoredBytes, LiveBytes> body;
 
   static Reply of(json::value body) { return {.body = std::move(body)}; }
   static Reply stream(EventProducer producer) { return {.body = std::move(producer)}; }
+  static Reply stored(StoredBytes bytes) { return {.body = std::move(bytes)}; }
+  static Reply live(LiveBytes bytes) { return {.body = std::move(bytes)}; }
 };
 
 }  // namespace hearth::contract
