@@ -57,7 +57,7 @@ TEST_P(BlobRows, TheSweepSparesWhatTheyName) {
     std::vector<BlobId> made;
     for (int i = 0; i < 6; ++i)
       made.push_back(co_await put_blob(store, std::to_string(i)));
-    co_await rows.write([made](db::Connection& connection) {
+    co_await rows.write(db::WriteScope::everyone(), [made](db::Connection& connection) {
       connection.execute("INSERT INTO files (id, blob_id) VALUES ('a', $1), ('b', $1), ('c', NULL)",
                          {made[0]});
       connection.execute("INSERT INTO parts (id, first_blob_id) VALUES ('a', $1), ('b', $2)",
