@@ -9,8 +9,8 @@ namespace hearth::api {
 void Accounting::account(Exchange& exchange) const {
   if (exchange.accounted || !exchange.call) return;
   exchange.accounted = true;
-  exchange.limits.settle(exchange.call->used);
-  metrics_.used(exchange.call->used);
+  exchange.limits.settle(exchange.call->context.used());
+  metrics_.used(exchange.call->context.used());
   record_usage(exchange);
 }
 
@@ -18,7 +18,7 @@ void Accounting::record_usage(const Exchange& exchange) const {
   if (counting_ == UsageCounting::off || !exchange.principal) return;
   const Ending ending{.client_left = exchange.outcome == "client_gone",
                       .prompt_tokens = exchange.limits.prompt_estimate()};
-  auto event = usage_event(*exchange.operation, *exchange.principal, exchange.call->used, ending,
+  auto event = usage_event(*exchange.operation, *exchange.principal, exchange.call->context.used(), ending,
                            services_.metering.costs);
   if (event) services_.metering.recorder.record(std::move(*event));
 }

@@ -56,8 +56,8 @@ Task<void> store_completion(Services& services, Call& call, const json::object& 
 }
 
 Task<contract::Reply> stream_chat(Services& services, Call& call, std::optional<json::value> metadata) {
-  const engine::CallContext context = context_of(call);
-  auto stream = co_await services.models.inference.stream_chat(call.body_object(), call.project(), context);
+  auto stream =
+      co_await services.models.inference.stream_chat(call.body_object(), call.project(), call.context);
   co_return contract::Reply::stream(
       [&services, &call, stream = std::move(stream),
        metadata = std::move(metadata)](contract::EventSink& sink) mutable -> Task<void> {
@@ -111,8 +111,7 @@ Task<contract::Reply> create_chat_completion(Services& services, Call& call) {
   if (json::find_bool(request, field::stream).value_or(false)) {
     co_return co_await stream_chat(services, call, std::move(metadata));
   }
-  const engine::CallContext context = context_of(call);
-  json::object reply = co_await services.models.inference.chat(request, call.project(), context);
+  json::object reply = co_await services.models.inference.chat(request, call.project(), call.context);
   if (metadata) co_await store_completion(services, call, reply, std::move(*metadata));
   co_return contract::Reply::of(std::move(reply));
 }

@@ -1,6 +1,5 @@
 // POST /completions.
 #include "api/call.hpp"
-#include "api/requester.hpp"
 #include "api/services.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
@@ -11,12 +10,11 @@ namespace field = contract::field;
 
 Task<contract::Reply> create_completion(Services& services, Call& call) {
   const json::object& request = call.body_object();
-  const engine::CallContext context = context_of(call);
   if (!json::find_bool(request, field::stream).value_or(false)) {
     co_return contract::Reply::of(
-        co_await services.models.inference.complete(request, call.project(), context));
+        co_await services.models.inference.complete(request, call.project(), call.context));
   }
-  auto stream = co_await services.models.inference.stream_complete(request, call.project(), context);
+  auto stream = co_await services.models.inference.stream_complete(request, call.project(), call.context);
   co_return contract::Reply::stream(
       [stream = std::move(stream)](contract::EventSink& sink) mutable -> Task<void> {
         while (auto chunk = co_await stream->next())

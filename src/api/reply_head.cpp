@@ -10,6 +10,16 @@ namespace {
 
 constexpr std::size_t usual_headers = 16;  // of a reply, and those that its connection adds
 
+// The members that the contract ignores, and those that the model does.
+void add_ignored(net::Headers& headers, const Call& call) {
+  std::string names;
+  for (const auto* paths : {&call.ignored, &call.context.ignored()}) {
+    for (const std::string& path : *paths)
+      names.append(names.empty() ? "" : ", ").append(path);
+  }
+  if (!names.empty()) headers.add("x-hearth-ignored", std::move(names));
+}
+
 }  // namespace
 
 net::ResponseHead ReplyHeads::make(const Exchange& exchange, int status,
@@ -24,9 +34,7 @@ net::ResponseHead ReplyHeads::make(const Exchange& exchange, int status,
                    fmt::format("{}", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
   head.headers.add("openai-version", settings_.version);
   if (exchange.principal) head.headers.add("openai-organization", exchange.principal->organization.str());
-  if (exchange.call && !exchange.call->ignored.empty()) {
-    head.headers.add("x-hearth-ignored", fmt::format("{}", fmt::join(exchange.call->ignored, ", ")));
-  }
+  if (exchange.call) add_ignored(head.headers, *exchange.call);
   exchange.limits.add_headers(head.headers);
   add_cors(head.headers, exchange.head);
   return head;

@@ -37,8 +37,4 @@ store::Actor visitor_actor(std::string_view address, std::string_view user_agent
   return actor;
 }
 
-engine::CallContext context_of(Call& call) {
-  return {call.request_id.str(), call.deadline, &call.ignored, &call.used};
-}
-
 }  // namespace hearth::api

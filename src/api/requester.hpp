@@ -1,8 +1,7 @@
-// A call seen from below: whose data it works on, who is responsible, what an engine is told about it.
+// A call seen from below: whose data it works on, who is responsible.
 #pragma once
 
-#include "api/call.hpp"
-#include "engine/backend.hpp"
+#include "contract/call.hpp"
 #include "store/audit_logs.hpp"
 #include "store/tenant.hpp"
 
@@ -16,9 +15,5 @@ store::Actor actor_of(const contract::Call& call);
 
 // An actor of whom only the address and the user agent are known, for the audit log.
 store::Actor visitor_actor(std::string_view address, std::string_view user_agent);
-
-// The call's deadline, and where the engine's counts and its ignored parameters go: valid as long as the
-// call.
-engine::CallContext context_of(Call& call);
 
 }  // namespace hearth::api

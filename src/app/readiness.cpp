@@ -46,7 +46,7 @@ Task<void> watch_readiness(api::ProcessState& process, domain::ModelDirectory& d
           default_model.empty() ? first_for_everyone(models) : snapshot->find(default_model, ProjectId());
       if (!model) throw ApiError::model_not_found(default_model.empty() ? "(none)" : default_model);
       model_id = model->id;
-      const engine::CallContext call{"readiness", clock.steady_now() + probe_time};
+      engine::CallContext call("readiness", clock.steady_now() + probe_time);
       auto lease = co_await engines.acquire(*model, call);
       co_await lease->backend().probe(call);
     } catch (const boost::system::system_error& error) {

@@ -60,21 +60,20 @@ json::object stamped(json::object reply, const GenerationStream::Stamp& stamp) {
 }
 
 // Adds what the engine says at the end; what was guessed of a stream before is replaced.
-void count(contract::Used* used, const json::object& usage) {
-  if (!used) return;
+void count(contract::Used& used, const json::object& usage) {
   const auto read = [](const json::object* from, std::string_view name) {
     return from ? json::find_integer(*from, name).value_or(0) : 0;
   };
   const json::object* of_input = json::find_object(usage, field::prompt_tokens_details);
   const json::object* of_output = json::find_object(usage, field::completion_tokens_details);
-  used->input_tokens = read(&usage, field::prompt_tokens);
-  used->output_tokens = read(&usage, field::completion_tokens);
-  used->cached_tokens = read(of_input, field::cached_tokens);
-  used->input_audio_tokens = read(of_input, field::audio_tokens);
-  used->output_audio_tokens = read(of_output, field::audio_tokens);
+  used.input_tokens = read(&usage, field::prompt_tokens);
+  used.output_tokens = read(&usage, field::completion_tokens);
+  used.cached_tokens = read(of_input, field::cached_tokens);
+  used.input_audio_tokens = read(of_input, field::audio_tokens);
+  used.output_audio_tokens = read(of_output, field::audio_tokens);
 }
 
-void count_reply(contract::Used* used, const json::object& reply) {
+void count_reply(contract::Used& used, const json::object& reply) {
   if (const json::object* usage = json::find_object(reply, field::usage)) count(used, *usage);
 }
 
@@ -94,7 +93,7 @@ bool holds_a_piece(const json::object& chunk) {
 
 GenerationStream::GenerationStream(std::unique_ptr<engine::Lease> lease,
                                    std::unique_ptr<engine::ChunkStream> chunks, Stamp stamp, Usage usage,
-                                   contract::Used* used)
+                                   contract::Used& used)
     : lease_(std::move(lease)),
       chunks_(std::move(chunks)),
       stamp_(std::move(stamp)),
@@ -115,7 +114,7 @@ Task<std::optional<json::object>> GenerationStream::next() {
   while (true) {
     auto chunk = co_await chunks_->next();
     if (!chunk) co_return std::nullopt;
-    if (used_ && counted_.is_null() && holds_a_piece(*chunk)) ++used_->output_tokens;
+    if (counted_.is_null() && holds_a_piece(*chunk)) ++used_.output_tokens;
     const json::value* usage = json::find(*chunk, field::usage);
     if (usage && usage->is_object()) {
       counted_ = *usage;
@@ -154,14 +153,12 @@ GenerationStream::Stamp Inference::stamp(std::string_view prefix, std::string_vi
           !json::is_absent_or_null(request, field::service_tier)};
 }
 
-Task<std::unique_ptr<engine::Lease>> Inference::acquire(const Target& target,
-                                                        const engine::CallContext& call) {
+Task<std::unique_ptr<engine::Lease>> Inference::acquire(const Target& target, engine::CallContext& call) {
   auto lease = co_await engines_.acquire(*target.model, call);
-  if (call.used) {
-    call.used->model = target.model->id;
-    call.used->requests = 1;
-    call.used->prices = target.model->prices;
-  }
+  contract::Used& used = call.used();
+  used.model = target.model->id;
+  used.requests = 1;
+  used.prices = target.model->prices;
   co_return lease;
 }
 
@@ -171,57 +168,57 @@ Task<std::unique_ptr<GenerationStream>> Inference::begun(std::unique_ptr<Generat
 }
 
 Task<json::object> Inference::chat(const json::object& request, const ProjectId& project,
-                                   const engine::CallContext& call) {
+                                   engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::chat);
   check_chat_request(request, *target.model);
   auto lease = co_await acquire(target, call);
   auto made = stamp("chatcmpl-", "chat.completion", target, request);
   json::object reply = co_await lease->backend().chat()->chat(request, call);
-  count_reply(call.used, reply);
+  count_reply(call.used(), reply);
   co_return stamped(std::move(reply), made);
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::object& request,
                                                                const ProjectId& project,
-                                                               const engine::CallContext& call) {
+                                                               engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::chat);
   check_chat_request(request, *target.model);
   auto lease = co_await acquire(target, call);
   auto chunks = co_await lease->backend().chat()->stream_chat(request, call);
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("chatcmpl-", "chat.completion.chunk", target, request),
-      wanted_usage(request), call.used));
+      wanted_usage(request), call.used()));
 }
 
 Task<json::object> Inference::complete(const json::object& request, const ProjectId& project,
-                                       const engine::CallContext& call) {
+                                       engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::completion);
   check_completion_request(request, *target.model);
   auto lease = co_await acquire(target, call);
   auto made = stamp("cmpl-", "text_completion", target, request);
   json::object reply = co_await lease->backend().completion()->complete(request, call);
-  count_reply(call.used, reply);
+  count_reply(call.used(), reply);
   co_return stamped(std::move(reply), made);
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::object& request,
                                                                    const ProjectId& project,
-                                                                   const engine::CallContext& call) {
+                                                                   engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::completion);
   check_completion_request(request, *target.model);
   auto lease = co_await acquire(target, call);
   auto chunks = co_await lease->backend().completion()->stream_complete(request, call);
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("cmpl-", "text_completion", target, request),
-      wanted_usage(request), call.used));
+      wanted_usage(request), call.used()));
 }
 
 Task<json::object> Inference::embed(const json::object& request, const ProjectId& project,
-                                    const engine::CallContext& call) {
+                                    engine::CallContext& call) {
   const Target target = co_await resolve(request, project, Capability::embedding);
   auto lease = co_await acquire(target, call);
   json::object reply = co_await lease->backend().embedding()->embed(request, call);
-  count_reply(call.used, reply);
+  count_reply(call.used(), reply);
   reply[field::model] = target.name;
   co_return reply;
 }

@@ -16,8 +16,9 @@
 namespace hearth::domain {
 
 // A streamed reply on its way to the client: every chunk stamped, the usage chunk withheld unless asked for.
-// Thread: the session's. Destroying it early stops the engine's work. Until the engine tells what it counted,
-// each chunk with a piece of an answer counts as one token: so what a client that left has used is not lost.
+// Thread: the session's. Destroying it early stops the engine's work; the call outlives it. Until the engine
+// tells what it counted, each chunk with a piece of an answer counts as one token: so what a client that left
+// has used is not lost.
 class GenerationStream {
  public:
   struct Stamp {
@@ -30,7 +31,7 @@ class GenerationStream {
   enum class Usage { withheld, included };
 
   GenerationStream(std::unique_ptr<engine::Lease> lease, std::unique_ptr<engine::ChunkStream> chunks,
-                   Stamp stamp, Usage usage, contract::Used* used);
+                   Stamp stamp, Usage usage, contract::Used& used);
 
   // Fetches the first chunk: what fails until then can still be an ordinary error reply.
   Task<void> begin();
@@ -47,7 +48,7 @@ class GenerationStream {
   Usage usage_;
   json::value counted_;
   std::optional<json::object> first_;
-  contract::Used* used_;
+  contract::Used& used_;
 };
 
 struct Target {
@@ -63,17 +64,15 @@ class Inference {
   Inference(ModelDirectory& directory, engine::Engines& engines, const Clock& clock, IdSource& ids)
       : directory_(directory), engines_(engines), clock_(clock), ids_(ids) {}
 
-  Task<json::object> chat(const json::object& request, const ProjectId& project,
-                          const engine::CallContext& call);
+  Task<json::object> chat(const json::object& request, const ProjectId& project, engine::CallContext& call);
   Task<std::unique_ptr<GenerationStream>> stream_chat(const json::object& request, const ProjectId& project,
-                                                      const engine::CallContext& call);
+                                                      engine::CallContext& call);
   Task<json::object> complete(const json::object& request, const ProjectId& project,
-                              const engine::CallContext& call);
+                              engine::CallContext& call);
   Task<std::unique_ptr<GenerationStream>> stream_complete(const json::object& request,
                                                           const ProjectId& project,
-                                                          const engine::CallContext& call);
-  Task<json::object> embed(const json::object& request, const ProjectId& project,
-                           const engine::CallContext& call);
+                                                          engine::CallContext& call);
+  Task<json::object> embed(const json::object& request, const ProjectId& project, engine::CallContext& call);
 
  private:
   Task<Target> resolve(const json::object& request, const ProjectId& project, engine::Capability needed);
@@ -81,7 +80,7 @@ class Inference {
   GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target,
                                 const json::object& request) const;
   // An engine of the target, with the request counted as one that reached it.
-  Task<std::unique_ptr<engine::Lease>> acquire(const Target& target, const engine::CallContext& call);
+  Task<std::unique_ptr<engine::Lease>> acquire(const Target& target, engine::CallContext& call);
 
   ModelDirectory& directory_;
   engine::Engines& engines_;

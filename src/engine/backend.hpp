@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "async/task.hpp"
@@ -24,15 +25,33 @@
 
 namespace hearth::engine {
 
-// What a call knows about the request it works for.
-struct CallContext {
-  std::string request_id;  // sent along to upstreams, named in logs
-  SteadyTime deadline;     // nothing waits longer
-  // Receives the paths of parameters that this model takes without effect, before the reply or the first
-  // chunk; the client finds them in the header x-hearth-ignored. May be null.
-  std::vector<std::string>* ignored = nullptr;
-  // Receives what the engine counted; see there. May be null. Filled by domain/, not by adapters.
-  contract::Used* used = nullptr;
+// One piece of work that an engine is asked for, and what it tells of it. Whoever asks owns it and keeps it
+// until the reply or the stream has ended: adapters hold references to it. Thread: one executor, that of the
+// call.
+class CallContext {
+ public:
+  CallContext(std::string request_id, SteadyTime deadline)
+      : request_id_(std::move(request_id)), deadline_(deadline) {}
+  CallContext(const CallContext&) = delete;
+  CallContext& operator=(const CallContext&) = delete;
+
+  const std::string& request_id() const { return request_id_; }  // sent along to upstreams, named in logs
+  SteadyTime deadline() const { return deadline_; }              // nothing waits longer
+
+  // For adapters: `path` names a parameter that this model takes without effect. Said before the reply or the
+  // first chunk; the client finds it in the header x-hearth-ignored.
+  void ignore(std::string path) { ignored_.push_back(std::move(path)); }
+  const std::vector<std::string>& ignored() const { return ignored_; }
+
+  // What was used for it so far. Filled in by domain/, not by adapters.
+  contract::Used& used() { return used_; }
+  const contract::Used& used() const { return used_; }
+
+ private:
+  const std::string request_id_;
+  const SteadyTime deadline_;
+  std::vector<std::string> ignored_;
+  contract::Used used_;
 };
 
 // Thread: any executor of the runtime; a call stays on its caller's. Cancelling a call stops the engine's
@@ -53,7 +72,7 @@ class Backend {
   virtual ClassificationEngine* classification() { return nullptr; }
 
   // Ends when something real was computed (a token, a vector); throws otherwise. Readiness.
-  virtual Task<void> probe(const CallContext& call) = 0;
+  virtual Task<void> probe(CallContext& call) = 0;
 };
 
 // The first of `capabilities` that names a task which the backend lacks.

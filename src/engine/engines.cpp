@@ -189,7 +189,7 @@ Engines::~Engines() = default;
 Task<std::unique_ptr<Lease>> Engines::acquire(const Model& model, const CallContext& call) {
   Impl& table = *impl_;
   const SteadyTime limit =
-      std::min(call.deadline, std::chrono::steady_clock::now() + table.settings.load_timeout);
+      std::min(call.deadline(), std::chrono::steady_clock::now() + table.settings.load_timeout);
   std::shared_ptr<Engine> engine;
   std::optional<Waiting> waiting;
   bool waited = false;

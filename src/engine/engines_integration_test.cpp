@@ -2,6 +2,7 @@
 // HEARTH_TINY_MODEL (a GGUF file); skipped without them.
 #include <atomic>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -93,8 +94,10 @@ class EnginesTest : public ::testing::Test {
   EngineSettings settings_;
 };
 
-CallContext call(std::chrono::milliseconds patience = 20s) {
-  return {.request_id = "req_test", .deadline = std::chrono::steady_clock::now() + patience};
+// One for each call; it lives as long as the thread.
+CallContext& call(std::chrono::milliseconds patience = 20s) {
+  thread_local std::deque<CallContext> calls;
+  return calls.emplace_back("req_test", std::chrono::steady_clock::now() + patience);
 }
 
 json::object question(int tokens) {

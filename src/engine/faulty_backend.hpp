@@ -50,9 +50,9 @@ class FaultyBackend final : public Backend,
   SpeechEngine* speech() override { return this; }
   ImageEngine* image() override { return this; }
   ClassificationEngine* classification() override { return this; }
-  Task<void> probe(const CallContext&) override { return work(); }
+  Task<void> probe(CallContext&) override { return work(); }
 
-  Task<json::object> chat(const json::object&, const CallContext&) override {
+  Task<json::object> chat(const json::object&, CallContext&) override {
     co_await work();
     std::string text;
     for (const auto& piece : plan_.pieces)
@@ -63,11 +63,11 @@ class FaultyBackend final : public Backend,
     co_return json::object(
         {{"object", "chat.completion"}, {"choices", json::array({std::move(choice)})}, {"usage", usage()}});
   }
-  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object&, const CallContext&) override {
+  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object&, CallContext&) override {
     co_await begin();
     co_return std::make_unique<Chunks>(*this, Shape::chat);
   }
-  Task<json::object> complete(const json::object&, const CallContext&) override {
+  Task<json::object> complete(const json::object&, CallContext&) override {
     co_await work();
     std::string text;
     for (const auto& piece : plan_.pieces)
@@ -76,11 +76,11 @@ class FaultyBackend final : public Backend,
     co_return json::object(
         {{"object", "text_completion"}, {"choices", json::array({std::move(choice)})}, {"usage", usage()}});
   }
-  Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object&, const CallContext&) override {
+  Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object&, CallContext&) override {
     co_await begin();
     co_return std::make_unique<Chunks>(*this, Shape::completion);
   }
-  Task<json::object> embed(const json::object&, const CallContext&) override {
+  Task<json::object> embed(const json::object&, CallContext&) override {
     co_await work();
     json::object entry({{"object", "embedding"}, {"index", 0}, {"embedding", json::array({0.6, 0.8})}});
     co_return json::object({{"object", "list"},
@@ -89,22 +89,22 @@ class FaultyBackend final : public Backend,
   }
   // A segment of a second for each piece.
   Task<std::unique_ptr<TranscriptStream>> transcribe(TranscriptionRequest request,
-                                                     const CallContext&) override {
+                                                     CallContext&) override {
     co_await begin();
     co_return std::make_unique<Transcript>(*this, std::move(request));
   }
   // A tenth of a second of silence for each byte of the text.
-  Task<std::unique_ptr<SpeechStream>> speak(SpeechRequest request, const CallContext&) override {
+  Task<std::unique_ptr<SpeechStream>> speak(SpeechRequest request, CallContext&) override {
     co_await begin();
     co_return std::make_unique<Speech>(*this, std::move(request));
   }
   // White, as large as it was asked for; each first partial, then complete.
-  Task<std::unique_ptr<ImageStream>> draw(ImageRequest request, const CallContext&) override {
+  Task<std::unique_ptr<ImageStream>> draw(ImageRequest request, CallContext&) override {
     co_await begin();
     co_return std::make_unique<Images>(*this, std::move(request));
   }
   // How much of each text is in capitals.
-  Task<Classification> classify(ClassificationRequest request, const CallContext&) override {
+  Task<Classification> classify(ClassificationRequest request, CallContext&) override {
     co_await work();
     Classification out;
     for (const std::string& text : request.texts) {

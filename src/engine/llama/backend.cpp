@@ -72,8 +72,9 @@ json::object render_reply(json::array choices, const std::vector<Usage>& usages,
   return reply;
 }
 
-void note_ignored(const CallContext& call, const ChatPlan& plan) {
-  if (call.ignored) call.ignored->insert(call.ignored->end(), plan.ignored.begin(), plan.ignored.end());
+void note_ignored(CallContext& call, const ChatPlan& plan) {
+  for (const std::string& path : plan.ignored)
+    call.ignore(path);
 }
 
 class LlamaBackend final : public Backend,
@@ -89,7 +90,7 @@ class LlamaBackend final : public Backend,
   CompletionEngine* completion() override { return this; }
   EmbeddingEngine* embedding() override { return this; }
 
-  Task<json::object> chat(const json::object& request, const CallContext& call) override {
+  Task<json::object> chat(const json::object& request, CallContext& call) override {
     const auto traits = co_await learn_traits(call);
     ChatJob job{client_, ids_, call, plan_chat(request, *traits)};
     note_ignored(call, job.plan);
@@ -102,8 +103,7 @@ class LlamaBackend final : public Backend,
     co_return render_reply(std::move(choices), usages, job.plan.choices);
   }
 
-  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request,
-                                                 const CallContext& call) override {
+  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request, CallContext& call) override {
     const auto traits = co_await learn_traits(call);
     // Shared by the choices, which outlive this call.
     auto job = std::make_shared<ChatJob>(client_, ids_, call, plan_chat(request, *traits));
@@ -116,7 +116,7 @@ class LlamaBackend final : public Backend,
     co_return stream;
   }
 
-  Task<json::object> complete(const json::object& request, const CallContext& call) override {
+  Task<json::object> complete(const json::object& request, CallContext& call) override {
     const auto traits = co_await learn_traits(call);
     CompletionJob job{client_, call, plan_completion(request, *traits), {}, {}};
     co_await prepare(job);
@@ -137,7 +137,7 @@ class LlamaBackend final : public Backend,
   }
 
   Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
-                                                     const CallContext& call) override {
+                                                     CallContext& call) override {
     const auto traits = co_await learn_traits(call);
     auto job = std::make_shared<CompletionJob>(client_, call, plan_completion(request, *traits));
     co_await prepare(*job);
@@ -149,13 +149,13 @@ class LlamaBackend final : public Backend,
     co_return stream;
   }
 
-  Task<json::object> embed(const json::object& request, const CallContext& call) override {
+  Task<json::object> embed(const json::object& request, CallContext& call) override {
     const json::object reply =
         co_await client_.post(wire::embeddings_path, render_embedding_call(request), call, Asked::embedding);
     co_return render_embedding_reply(request, reply);
   }
 
-  Task<void> probe(const CallContext& call) override {
+  Task<void> probe(CallContext& call) override {
     const bool generates =
         capabilities_.contains(Capability::chat) || capabilities_.contains(Capability::completion);
     json::object body;

@@ -30,7 +30,7 @@ json::object object(std::string_view text) {
 }
 
 CallContext call_for(std::chrono::seconds limit = 30s) {
-  return {.request_id = "test", .deadline = std::chrono::steady_clock::now() + limit};
+  return CallContext("test", std::chrono::steady_clock::now() + limit);
 }
 
 // What domain/ adds, then the contract's verdict.
@@ -69,8 +69,9 @@ class LlamaBackendTest : public ::testing::Test {
     for (int i = 0; i < 200 && !ready_; ++i) {
       std::this_thread::sleep_for(50ms);
       run([]() -> Task<void> {
+        CallContext call = call_for(5s);
         try {
-          co_await backend_->probe(call_for(5s));
+          co_await backend_->probe(call);
           ready_ = true;
         } catch (const ApiError&) {
           ready_ = false;  // not listening yet
@@ -110,7 +111,7 @@ class LlamaBackendTest : public ::testing::Test {
     json::object reply;
     const json::object parsed = object(request);
     run([](const json::object& body, Engine& engine, Call function, json::object& out) -> Task<void> {
-      const CallContext context = call_for();
+      CallContext context = call_for();
       out = co_await (engine.*function)(body, context);
     }(parsed, *(backend_.get()->*task)(), call, reply));
     return reply;
@@ -122,7 +123,7 @@ class LlamaBackendTest : public ::testing::Test {
     const json::object parsed = object(request);
     run([](const json::object& body, Engine& asked, Call function,
            std::vector<json::object>& out) -> Task<void> {
-      const CallContext context = call_for();
+      CallContext context = call_for();
       auto stream = co_await (asked.*function)(body, context);
       while (auto chunk = co_await stream->next())
         out.push_back(std::move(*chunk));
@@ -424,7 +425,7 @@ TEST_F(LlamaBackendTest, AStreamGivenUpStopsTheEngine) {
   run([]() -> Task<void> {
     const json::object request = object(
         R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":2,"logit_bias":{"46":100},"stream":true})");
-    const CallContext call = call_for();
+    CallContext call = call_for();
     for (int i = 0; i < 4; ++i) {
       auto stream = co_await backend_->chat()->stream_chat(request, call);
       EXPECT_TRUE(co_await stream->next());
@@ -439,7 +440,7 @@ TEST_F(LlamaBackendTest, AStreamGivenUpStopsTheEngine) {
 
 TEST_F(LlamaBackendTest, ATimeLimitEndsTheCall) {
   run([]() -> Task<void> {
-    const CallContext call{.request_id = "test", .deadline = std::chrono::steady_clock::now() + 1ms};
+    CallContext call("test", std::chrono::steady_clock::now() + 1ms);
     const json::object request = object(R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,
         "logit_bias":{"46":100}})");
     bool timed_out = false;
@@ -482,7 +483,7 @@ TEST_F(LlamaBackendDeathTest, AnEngineThatDiesNeverEndsAStreamCleanly) {
   run([]() -> Task<void> {
     const json::object request = object(
         R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":900,"n":2,"logit_bias":{"46":100}})");
-    const CallContext call = call_for();
+    CallContext call = call_for();
     auto stream = co_await backend_->chat()->stream_chat(request, call);
     EXPECT_TRUE(co_await stream->next());
     child_->send(SIGKILL);

@@ -196,7 +196,7 @@ Task<std::string> choose_name(const ChatJob& job, std::size_t choice) {
       wire::completion_path, render_name_call(job.plan, choice), job.call, Asked::chat);
   const std::string_view name = json::find_string(reply, field::content).value_or("");
   if (std::ranges::find(job.plan.callable, name, &AllowedFunction::name) == job.plan.callable.end()) {
-    log::error("engine chose a function that does not exist", {{"request", job.call.request_id}});
+    log::error("engine chose a function that does not exist", {{"request", job.call.request_id()}});
     throw ApiError::internal();
   }
   co_return std::string(name);

@@ -126,24 +126,24 @@ Task<json::object> Client::get(std::string_view path, const CallContext& call) {
   net::ClientRequest request;
   request.method = "GET";
   request.target = path;
-  auto response = co_await send(std::move(request), call.deadline);
-  co_return co_await read_object(std::move(response), call.deadline, Asked::internal);
+  auto response = co_await send(std::move(request), call.deadline());
+  co_return co_await read_object(std::move(response), call.deadline(), Asked::internal);
 }
 
 Task<json::object> Client::post(std::string_view path, const json::object& body, const CallContext& call,
                                 Asked asked) {
-  auto response = co_await send(make_request(path, body), call.deadline);
-  co_return co_await read_object(std::move(response), call.deadline, asked);
+  auto response = co_await send(make_request(path, body), call.deadline());
+  co_return co_await read_object(std::move(response), call.deadline(), asked);
 }
 
 Task<std::unique_ptr<EventReader>> Client::open(std::string_view path, const json::object& body,
                                                 const CallContext& call, Asked asked) {
-  auto response = co_await send(make_request(path, body), call.deadline);
+  auto response = co_await send(make_request(path, body), call.deadline());
   if (response->head().status != 200) {
-    co_await read_object(std::move(response), call.deadline, asked);  // throws the error
+    co_await read_object(std::move(response), call.deadline(), asked);  // throws the error
     throw engine_lost();
   }
-  co_return std::make_unique<ServerEvents>(std::move(response), call.deadline, asked);
+  co_return std::make_unique<ServerEvents>(std::move(response), call.deadline(), asked);
 }
 
 }  // namespace hearth::engine::llama

@@ -67,7 +67,7 @@ Task<void> run_side_by_side(std::size_t count, std::size_t width,
 struct ChatJob {
   Client& client;
   CallIds& ids;
-  CallContext call;
+  const CallContext& call;
   ChatPlan plan;
 };
 // Fills in plan.forced_prompt where calls may be forced.
@@ -81,7 +81,7 @@ std::unique_ptr<ChoiceStream> make_chat_choice(const std::shared_ptr<ChatJob>& j
 // What the choices of one text completion request share.
 struct CompletionJob {
   Client& client;
-  CallContext call;
+  const CallContext& call;
   CompletionPlan plan;
   std::vector<PromptEcho> echoes;           // by prompt; empty texts without an echo
   std::vector<std::int64_t> prompt_tokens;  // by prompt; only where nothing is generated

@@ -162,9 +162,8 @@ Task<void> LocalEngine::wait_until_ready(SteadyTime limit, std::function<bool()>
     pause = std::min(pause * 2, std::chrono::milliseconds(200));
   }
   backend_ = adapter_.connect(order_, capabilities_);
-  co_await async::with_deadline(
-      limit - std::chrono::steady_clock::now(),
-      backend_->probe(CallContext{.request_id = "engine-start", .deadline = limit}));
+  CallContext call("engine-start", limit);
+  co_await async::with_deadline(limit - std::chrono::steady_clock::now(), backend_->probe(call));
   check_alive();
 }
 

@@ -25,7 +25,7 @@ using hearth::engine::testing::SorterEngine;
 using ::testing::HasSubstr;
 
 CallContext call(std::chrono::milliseconds patience = 20s) {
-  return {.request_id = "req_test", .deadline = std::chrono::steady_clock::now() + patience};
+  return CallContext("req_test", std::chrono::steady_clock::now() + patience);
 }
 
 EngineStatus status_of(const Engines& engines, std::string_view model) {
@@ -118,7 +118,7 @@ Task<bool> reaches(const Engines& engines, std::string_view model, std::string_v
 Task<double> loudness(Lease& lease, std::string text) {
   ClassificationRequest request;
   request.texts.push_back(std::move(text));
-  const CallContext context = call();
+  CallContext context = call();
   const Classification found =
       co_await lease.backend().classification()->classify(std::move(request), context);
   co_return found.texts.at(0).at(0).score;
@@ -127,7 +127,7 @@ Task<double> loudness(Lease& lease, std::string text) {
 // The message of the ApiError that acquire ends with; empty when there is none.
 Task<std::string> refusal_of(Engines& engines, Model model, std::chrono::milliseconds patience = 20s) {
   try {
-    const CallContext context = call(patience);
+    CallContext context = call(patience);
     co_await engines.acquire(model, context);
   } catch (const ApiError& error) {
     EXPECT_EQ(error.status(), 503);

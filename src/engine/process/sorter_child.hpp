@@ -68,7 +68,7 @@ class SorterBackend final : public Backend, public ClassificationEngine {
 
   ClassificationEngine* classification() override { return this; }
 
-  Task<Classification> classify(ClassificationRequest request, const CallContext&) override {
+  Task<Classification> classify(ClassificationRequest request, CallContext&) override {
     json::array texts;
     for (const std::string& text : request.texts)
       texts.push_back(json::value(text));
@@ -83,7 +83,7 @@ class SorterBackend final : public Backend, public ClassificationEngine {
     co_return out;
   }
 
-  Task<void> probe(const CallContext& call) override {
+  Task<void> probe(CallContext& call) override {
     ClassificationRequest request{.texts = {"Ready"}};
     co_await classify(std::move(request), call);
   }

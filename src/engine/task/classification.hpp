@@ -8,7 +8,7 @@
 
 namespace hearth::engine {
 
-struct CallContext;
+class CallContext;
 
 struct ClassificationRequest {
   std::vector<std::string> texts;
@@ -27,7 +27,7 @@ struct Classification {
 class ClassificationEngine {
  public:
   virtual ~ClassificationEngine() = default;
-  virtual Task<Classification> classify(ClassificationRequest request, const CallContext& call) = 0;
+  virtual Task<Classification> classify(ClassificationRequest request, CallContext& call) = 0;
 };
 
 }  // namespace hearth::engine

@@ -6,7 +6,7 @@
 
 namespace hearth::engine {
 
-struct CallContext;
+class CallContext;
 
 // Requests and replies are API-shaped JSON (ADR 9): a vector passes as the engine wrote it, which no list of
 // floats could promise.
@@ -14,7 +14,7 @@ class EmbeddingEngine {
  public:
   virtual ~EmbeddingEngine() = default;
   // The reply without `model`.
-  virtual Task<json::object> embed(const json::object& request, const CallContext& call) = 0;
+  virtual Task<json::object> embed(const json::object& request, CallContext& call) = 0;
 };
 
 }  // namespace hearth::engine

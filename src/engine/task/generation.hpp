@@ -9,7 +9,7 @@
 
 namespace hearth::engine {
 
-struct CallContext;
+class CallContext;
 
 // The chunks of a streamed reply, API-shaped (chat.completion.chunk, or the completion object). The last
 // chunks carry the finish reasons; one with empty `choices` and `usage` always ends the stream (the caller
@@ -25,17 +25,17 @@ class ChunkStream {
 class ChatEngine {
  public:
   virtual ~ChatEngine() = default;
-  virtual Task<json::object> chat(const json::object& request, const CallContext& call) = 0;
+  virtual Task<json::object> chat(const json::object& request, CallContext& call) = 0;
   virtual Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request,
-                                                         const CallContext& call) = 0;
+                                                         CallContext& call) = 0;
 };
 
 class CompletionEngine {
  public:
   virtual ~CompletionEngine() = default;
-  virtual Task<json::object> complete(const json::object& request, const CallContext& call) = 0;
+  virtual Task<json::object> complete(const json::object& request, CallContext& call) = 0;
   virtual Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
-                                                             const CallContext& call) = 0;
+                                                             CallContext& call) = 0;
 };
 
 }  // namespace hearth::engine

@@ -12,7 +12,7 @@
 
 namespace hearth::engine {
 
-struct CallContext;
+class CallContext;
 
 // Rows from the top, four bytes to a pixel: red, green, blue, alpha (255 is opaque).
 struct Image {
@@ -50,7 +50,7 @@ class ImageStream {
 class ImageEngine {
  public:
   virtual ~ImageEngine() = default;
-  virtual Task<std::unique_ptr<ImageStream>> draw(ImageRequest request, const CallContext& call) = 0;
+  virtual Task<std::unique_ptr<ImageStream>> draw(ImageRequest request, CallContext& call) = 0;
 };
 
 }  // namespace hearth::engine

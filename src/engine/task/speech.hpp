@@ -10,7 +10,7 @@
 
 namespace hearth::engine {
 
-struct CallContext;
+class CallContext;
 
 struct SpeechRequest {
   std::string text;
@@ -34,7 +34,7 @@ class SpeechEngine {
  public:
   virtual ~SpeechEngine() = default;
   // Containers and codecs are the caller's matter.
-  virtual Task<std::unique_ptr<SpeechStream>> speak(SpeechRequest request, const CallContext& call) = 0;
+  virtual Task<std::unique_ptr<SpeechStream>> speak(SpeechRequest request, CallContext& call) = 0;
 };
 
 }  // namespace hearth::engine

@@ -13,7 +13,7 @@
 
 namespace hearth::engine {
 
-struct CallContext;
+class CallContext;
 
 struct TranscriptionRequest {
   enum class Into { same_language, english };
@@ -64,7 +64,7 @@ class TranscriptionEngine {
  public:
   virtual ~TranscriptionEngine() = default;
   virtual Task<std::unique_ptr<TranscriptStream>> transcribe(TranscriptionRequest request,
-                                                             const CallContext& call) = 0;
+                                                             CallContext& call) = 0;
 };
 
 }  // namespace hearth::engine

@@ -38,12 +38,12 @@ ApiError too_late() {
   return ApiError::timeout("The upstream of this model did not answer in time.");
 }
 
-void note_ignored(const CallContext& call, std::string_view name) {
-  if (call.ignored) call.ignored->emplace_back(name);
+void note_ignored(CallContext& call, std::string_view name) {
+  call.ignore(std::string(name));
 }
 
 // Nothing here is sold in tiers; `default` is what there is.
-void note_tier(const json::object& request, const CallContext& call) {
+void note_tier(const json::object& request, CallContext& call) {
   const auto tier = json::find_string(request, field::service_tier);
   if (tier && tier != "auto" && tier != "default") note_ignored(call, field::service_tier);
 }
@@ -69,7 +69,7 @@ struct Upstream {
     request.target = turn.replica().base_path;
     request.target += path;
     request.headers.add("content-type", "application/json");
-    request.headers.add("x-request-id", call.request_id);
+    request.headers.add("x-request-id", call.request_id());
     if (!spec.api_key.empty()) request.headers.add("authorization", "Bearer " + spec.api_key);
     return request;
   }
@@ -148,7 +148,8 @@ Task<Attempted<Result>> run_watched(Upstream& upstream, Turn& turn, std::uint64_
 // throws ends the call.
 template <class Result, class Attempt>
 Task<Result> try_replicas(std::shared_ptr<Upstream> upstream, const CallContext& call, Attempt attempt) {
-  const SteadyTime limit = std::min(call.deadline, std::chrono::steady_clock::now() + upstream->spec.timeout);
+  const SteadyTime limit =
+      std::min(call.deadline(), std::chrono::steady_clock::now() + upstream->spec.timeout);
   std::optional<ApiError> last;
   std::uint64_t tried = 0;
   for (;;) {
@@ -200,8 +201,8 @@ class UpstreamStream final : public ChunkStream {
         turn_(std::move(turn)),
         reply_(std::move(reply)),
         chunks_(std::move(chunks)),
-        request_id_(call.request_id),
-        deadline_(call.deadline) {}
+        request_id_(call.request_id()),
+        deadline_(call.deadline()) {}
 
   // Fetches the first chunk ahead, so that a replica which dies before it can be replaced. Throws ClientError
   // and ApiError.
@@ -316,14 +317,14 @@ class UpstreamBackend final : public Backend,
   CompletionEngine* completion() override { return this; }
   EmbeddingEngine* embedding() override { return this; }
 
-  Task<json::object> chat(const json::object& request, const CallContext& call) override {
+  Task<json::object> chat(const json::object& request, CallContext& call) override {
     note_tier(request, call);
     return generate("/chat/completions", Asked::chat, request, call);
   }
-  Task<json::object> complete(const json::object& request, const CallContext& call) override {
+  Task<json::object> complete(const json::object& request, CallContext& call) override {
     return generate("/completions", Asked::completion, request, call);
   }
-  Task<json::object> embed(const json::object& request, const CallContext& call) override {
+  Task<json::object> embed(const json::object& request, CallContext& call) override {
     const auto read = [&](json::value answer) {
       return upstream::read_embeddings(std::move(answer), request);
     };
@@ -331,17 +332,16 @@ class UpstreamBackend final : public Backend,
     upstream::fit_dimensions(reply, request);
     co_return reply;
   }
-  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request,
-                                                 const CallContext& call) override {
+  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request, CallContext& call) override {
     note_tier(request, call);
     return stream("/chat/completions", Asked::chat, request, call);
   }
   Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
-                                                     const CallContext& call) override {
+                                                     CallContext& call) override {
     return stream("/completions", Asked::completion, request, call);
   }
 
-  Task<void> probe(const CallContext& call) override {
+  Task<void> probe(CallContext& call) override {
     json::object request;
     if (capabilities_.contains(Capability::embedding)) {
       request.emplace(field::input, "ready?");
@@ -382,7 +382,7 @@ class UpstreamBackend final : public Backend,
   }
 
   Task<json::object> generate(std::string_view path, Asked asked, const json::object& request,
-                              const CallContext& call) {
+                              CallContext& call) {
     const std::size_t choices = count_choices(request, asked);
     const auto read = [&](json::value answer) {
       return upstream::read_reply(std::move(answer), asked, choices);
@@ -395,7 +395,7 @@ class UpstreamBackend final : public Backend,
   }
 
   Task<std::unique_ptr<ChunkStream>> stream(std::string_view path, Asked asked, const json::object& request,
-                                            const CallContext& call) {
+                                            CallContext& call) {
     const std::string body = render_request(request, upstream_->model_there, Delivery::streamed);
     const bool judges = upstream::wants_logprobs(request, asked);
     const auto attempt = [&](Turn& turn) -> Task<Attempted<std::unique_ptr<ChunkStream>>> {

@@ -34,8 +34,8 @@ struct CircuitPolicy {
 // a row it hangs, counts as failed, and the call goes to the next. So an upstream with several replicas must
 // answer GET /models (with any status below 500) while it works.
 //
-// What an upstream ignores is named in CallContext::ignored: `service_tier` (never sent), and `logprobs` when
-// the reply, or the first chunk with text, has none. Vectors longer than `dimensions` are shortened.
+// What an upstream ignores is named in CallContext::ignored(): `service_tier` (never sent), and `logprobs`
+// when the reply, or the first chunk with text, has none. Vectors longer than `dimensions` are shortened.
 //
 // Replies are reduced to what the contract knows and completed where members are missing. Usage is what the
 // upstream reports; when it reports none, a stream counts its pieces (each is at least one token), a plain

@@ -1,5 +1,6 @@
 #include "engine/upstream/backend.hpp"
 
+#include <deque>
 #include <gmock/gmock.h>
 
 #include "base/api_error.hpp"
@@ -48,8 +49,10 @@ std::unique_ptr<Backend> backend(std::vector<std::string> urls, CircuitPolicy po
       .base_urls = std::move(urls), .api_key = "sk-there", .model = "there", .timeout = timeout};
   return make_upstream_backend(model, spec, policy);
 }
-CallContext call(std::chrono::milliseconds patience = 10s) {
-  return {.request_id = "req_1", .deadline = std::chrono::steady_clock::now() + patience};
+// One for each call; it lives as long as the thread.
+CallContext& call(std::chrono::milliseconds patience = 10s) {
+  thread_local std::deque<CallContext> calls;
+  return calls.emplace_back("req_1", std::chrono::steady_clock::now() + patience);
 }
 const json::object question =
     json::parse(R"({"model":"here","messages":[{"role":"user","content":"Hello"}]})").value().as_object();
@@ -245,15 +248,13 @@ TEST(UpstreamBackend, SaysWhatIsIgnored) {
       const json::value more = json::parse(members).value();
       for (const auto& member : more.as_object())
         asked.insert_or_assign(member.key(), member.value());
-      std::vector<std::string> ignored;
-      CallContext context = call();
-      context.ignored = &ignored;
+      CallContext& context = call();
       if (asked.contains("stream")) {
         EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(asked, context))).back(), "end");
       } else {
         co_await upstream->chat()->chat(asked, context);
       }
-      co_return ignored;
+      co_return context.ignored();
     };
     using Names = std::vector<std::string>;
     EXPECT_EQ(co_await ignored_for(R"({"logprobs":true})"), Names{"logprobs"});
