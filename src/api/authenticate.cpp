@@ -46,8 +46,8 @@ std::string redact_key(std::string_view secret) {
   return fmt::format("{}***{}", text::truncate_utf8(secret, shown), secret.substr(secret.size() - 4));
 }
 
-Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys,
-                                                              const net::Headers& headers) {
+Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys, const net::Headers& headers,
+                                                              std::uint64_t epoch) {
   const std::string_view secret = bearer_token(headers.get("authorization"));
   if (secret.empty()) {
     throw ApiError::unauthenticated(
@@ -55,7 +55,7 @@ Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys,
         "You didn't provide an API key. Send it in an Authorization header with Bearer auth "
         "(i.e. Authorization: Bearer YOUR_KEY).");
   }
-  auto principal = co_await keys.find_by_secret(secret);
+  auto principal = co_await keys.find_by_secret(secret, epoch);
   if (!principal) {
     const std::string shown = text::is_valid_utf8(secret) ? redact_key(secret) : "***";
     throw ApiError::unauthenticated("invalid_api_key", fmt::format("Incorrect API key provided: {}.", shown));

@@ -12,7 +12,9 @@
 namespace hearth::api {
 
 // Throws ApiError 401: no key, unknown key, a key of another organization or project than the headers name.
-Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys, const net::Headers& headers);
+// `epoch`: the access epoch.
+Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys, const net::Headers& headers,
+                                                              std::uint64_t epoch);
 
 // Throws ApiError 403: a key of the wrong kind for the operation (missing_scope), or an owner whose role does
 // not allow it (insufficient_permissions). `path` is the operation's, typed.

@@ -110,7 +110,7 @@ Task<void> ReplySender::send_stored(Exchange& exchange, contract::Reply reply) c
   const bool has_body = exchange.head.method != "HEAD" && selection.length > 0;
   if (has_body) co_await read_next();  // what cannot be read keeps its status
   exchange.status = reply.status;
-  accounting_.account(exchange);
+  exchange.end_metered();
   co_await exchange.response.begin(std::move(head), selection.length);
   while (has_body && sent < selection.length) {
     co_await exchange.response.write(piece);
@@ -134,7 +134,7 @@ Task<void> ReplySender::send_live(Exchange& exchange, contract::Reply reply) con
   }
   if (sink.discards()) throw net::ConnectionLost("the client left before the end of its reply");
   co_await sink.begin();
-  accounting_.account(exchange);
+  exchange.end_metered();
   co_await exchange.response.end();
 }
 

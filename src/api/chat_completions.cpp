@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "api/call.hpp"
+#include "api/metering.hpp"
 #include "api/pages.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
@@ -56,8 +57,7 @@ Task<void> store_completion(Services& services, Call& call, const json::object& 
 }
 
 Task<contract::Reply> stream_chat(Services& services, Call& call, std::optional<json::value> metadata) {
-  auto stream =
-      co_await services.models.inference.stream_chat(call.body_object(), call.project(), call.context);
+  auto stream = co_await services.models.inference.stream_chat(call.body_object(), *call.metered);
   co_return contract::Reply::stream(
       [&services, &call, stream = std::move(stream),
        metadata = std::move(metadata)](contract::EventSink& sink) mutable -> Task<void> {
@@ -106,12 +106,13 @@ ApiError completion_not_found(const CompletionId& id) {
 }  // namespace
 
 Task<contract::Reply> create_chat_completion(Services& services, Call& call) {
+  co_await meter(services, call);
   json::object& request = call.body_object();
   auto metadata = take_store_options(request);
   if (json::find_bool(request, field::stream).value_or(false)) {
     co_return co_await stream_chat(services, call, std::move(metadata));
   }
-  json::object reply = co_await services.models.inference.chat(request, call.project(), call.context);
+  json::object reply = co_await services.models.inference.chat(request, *call.metered);
   if (metadata) co_await store_completion(services, call, reply, std::move(*metadata));
   co_return contract::Reply::of(std::move(reply));
 }

@@ -54,7 +54,7 @@ Task<contract::Reply> usage_costs(Services& services, Call& call) {
   end_page(page, sums.end);
   auto results = empty_results(page);
   for (const store::CostRow& row : sums.rows)
-    results[page.index_of(row.bucket)].push_back(render_row(row, services.metering.costs.currency));
+    results[page.index_of(row.bucket)].push_back(render_row(row, services.metering.currency));
   co_return contract::Reply::of(render_buckets(page, std::move(results)));
 }
 

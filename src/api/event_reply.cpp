@@ -89,7 +89,7 @@ Task<void> ReplySender::send_events(Exchange& exchange, contract::Reply reply) c
     const bool named = exchange.operation->stream_end == contract::StreamEnd::done_event;
     sink.append(named ? "done" : "", "[DONE]");
   }
-  accounting_.account(exchange);
+  exchange.end_metered();
   co_await exchange.response.end(sink.take_rest());
 }
 

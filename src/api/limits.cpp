@@ -1,21 +1,14 @@
 #include "api/limits.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
-#include "contract/fields.hpp"
-
 namespace hearth::api {
 namespace {
-
-namespace field = contract::field;
-using contract::Limited;
-
-domain::Generates generated_by(const contract::Operation& operation) {
-  return operation.usage == contract::UsageKind::completions ? domain::Generates::text
-                                                             : domain::Generates::nothing;
-}
 
 // As the original writes durations: "120ms", "1s", "6m0s", "1h0m0s".
 std::string duration_text(std::chrono::milliseconds duration) {
@@ -59,44 +52,13 @@ void add_standing(net::Headers& headers, const HeaderNames& names, const domain:
 
 }  // namespace
 
-Task<void> RequestLimits::reserve(Services& services, const contract::Call& call) {
-  if (call.operation.limited == Limited::none || !call.body || !call.principal.project) co_return;
-  const json::object& body = call.body->get_object();
-  if (!services.metering.rate_limiter.enabled()) {
-    if (call.operation.limited == Limited::tokens) {
-      prompt_estimate_ = domain::estimate_tokens(body, domain::Generates::nothing, 0).prompt;
-    }
-    co_return;
-  }
-  const auto name = json::find_string(body, field::model);
-  if (!name) co_return;
-  const auto catalogue = co_await services.models.directory.current();
-  const engine::Model* model = catalogue->find(*name, call.project());
-  if (!model) co_return;
-
-  domain::LimitRequest request{
-      .project = call.project(), .model = model->id, .limited = call.operation.limited};
-  if (request.limited == Limited::tokens) {
-    request.tokens = domain::estimate_tokens(body, generated_by(call.operation), model->context);
-    prompt_estimate_ = request.tokens.prompt;
-  }
-  if (request.limited == Limited::images) request.images = json::find_integer(body, field::n).value_or(1);
-  reservation_ = co_await services.metering.rate_limiter.reserve(std::move(request), standings_);
-}
-
-void RequestLimits::add_headers(net::Headers& headers) const {
-  if (!standings_) return;
-  const domain::Standing& minute = standings_->requests;
-  const domain::Standing& day = standings_->requests_per_day;
+void add_limit_headers(net::Headers& headers, const domain::Standings& standings) {
+  const domain::Standing& minute = standings.requests;
+  const domain::Standing& day = standings.requests_per_day;
   // There is room for one of the two only: the one that ends first.
   add_standing(headers, of_requests, remaining(day) < remaining(minute) ? day : minute);
-  add_standing(headers, of_tokens, standings_->tokens);
-  if (standings_->hopeless) headers.add("x-should-retry", "false");
-}
-
-void RequestLimits::settle(const contract::Used& used) {
-  const std::int64_t prompt = used.input_tokens > 0 ? used.input_tokens : prompt_estimate_;
-  reservation_.settle({.reached_engine = used.requests > 0, .tokens = prompt + used.output_tokens});
+  add_standing(headers, of_tokens, standings.tokens);
+  if (standings.hopeless) headers.add("x-should-retry", "false");
 }
 
 }  // namespace hearth::api

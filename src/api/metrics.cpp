@@ -49,17 +49,8 @@ void Metrics::finished(const contract::Operation* operation, int status, std::ch
   series.nanoseconds.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
 }
 
-void Metrics::used(const contract::Used& used) {
-  if (used.requests == 0) return;
-  std::lock_guard lock(tokens_mutex_);
-  auto it = tokens_.find(used.model);
-  if (it == tokens_.end()) it = tokens_.emplace(used.model, Tokens{}).first;
-  it->second.input += used.input_tokens;
-  it->second.output += used.output_tokens;
-}
-
 std::string Metrics::render(const net::ServerStatistics& server,
-                            const std::vector<engine::EngineStatus>& engines) const {
+                            const std::vector<engine::EngineStatus>& engines, const Tokens& tokens) const {
   std::string out;
   header(out, "hearth_requests_total", "counter", "Requests by operation and class of status.");
   const auto name_of = [this](std::size_t i) {
@@ -91,13 +82,9 @@ std::string Metrics::render(const net::ServerStatistics& server,
     line(out, "hearth_request_seconds_count{{operation=\"{}\"}} {}", name_of(i), total);
   }
   header(out, "hearth_tokens_total", "counter", "Tokens by model and direction.");
-  {
-    std::lock_guard lock(tokens_mutex_);
-    for (const auto& [model, usage] : tokens_) {
-      line(out, "hearth_tokens_total{{model=\"{}\",direction=\"prompt\"}} {}", label(model), usage.input);
-      line(out, "hearth_tokens_total{{model=\"{}\",direction=\"completion\"}} {}", label(model),
-           usage.output);
-    }
+  for (const auto& [model, used] : tokens) {
+    line(out, "hearth_tokens_total{{model=\"{}\",direction=\"prompt\"}} {}", label(model), used.input);
+    line(out, "hearth_tokens_total{{model=\"{}\",direction=\"completion\"}} {}", label(model), used.output);
   }
   header(out, "hearth_connections", "gauge", "Open client connections.");
   line(out, "hearth_connections {}", server.open_connections);

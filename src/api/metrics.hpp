@@ -6,30 +6,29 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "contract/operation.hpp"
-#include "contract/used.hpp"
+#include "domain/metered_call.hpp"
 #include "engine/engines.hpp"
 #include "net/http_server.hpp"
 
 namespace hearth::api {
 
-// Thread: any. Counting never blocks: atomics per operation; tokens take a short lock.
+// Thread: any. Counting never blocks: atomics per operation.
 class Metrics {
  public:
   explicit Metrics(std::span<const contract::Operation> operations = contract::operations());
 
   // `operation` is null for requests that reached none.
   void finished(const contract::Operation* operation, int status, std::chrono::nanoseconds duration);
-  void used(const contract::Used& used);
 
-  std::string render(const net::ServerStatistics& server,
-                     const std::vector<engine::EngineStatus>& engines) const;
+  using Tokens = std::map<std::string, domain::Metering::Tokens, std::less<>>;
+  std::string render(const net::ServerStatistics& server, const std::vector<engine::EngineStatus>& engines,
+                     const Tokens& tokens) const;
 
  private:
   static constexpr std::array<double, 12> bounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -41,12 +40,6 @@ class Metrics {
   };
   std::span<const contract::Operation> operations_;
   std::vector<Series> series_;  // by operation; the last is for requests that reached none
-  mutable std::mutex tokens_mutex_;
-  struct Tokens {
-    std::int64_t input = 0;
-    std::int64_t output = 0;
-  };
-  std::map<std::string, Tokens, std::less<>> tokens_;  // by model
 };
 
 }  // namespace hearth::api

@@ -30,9 +30,8 @@ Pipeline::Pipeline(Services& services, PipelineSettings settings, Metrics& metri
       process_(process),
       api_(api),
       body_memory_(settings_.body_memory, settings_.admission_patience),
-      accounting_(services, metrics, settings_.usage_counting),
       heads_(services.clock, settings_.reply_heads),
-      sender_(heads_, accounting_, api.validator),
+      sender_(heads_, api.validator),
       file_intake_(services.objects.blobs),
       web_(services, settings_.public_url) {}
 
@@ -69,7 +68,9 @@ Task<void> Pipeline::handle(const net::RequestHead& head, net::BodyReader& body,
       broken = std::current_exception();
     }
   }
-  accounting_.account(exchange);
+  if (domain::MeteredCall* metered = exchange.metered()) {
+    exchange.outcome == "client_gone" ? metered->abandon() : metered->end();
+  }
   const auto took = services_.clock.steady_now() - exchange.started;
   metrics_.finished(exchange.operation, exchange.status ? exchange.status : 499, took);
   log_end(exchange, took);
@@ -117,7 +118,8 @@ Task<bool> Pipeline::answer_own(Exchange& exchange) {
     body = "the default model has not produced a token yet\n";
   } else if (path == "/metrics") {
     type = "text/plain; version=0.0.4; charset=utf-8";
-    body = metrics_.render(process_.server_statistics(), services_.models.engines.status());
+    body = metrics_.render(process_.server_statistics(), services_.models.engines.status(),
+                           services_.metering.calls.tokens());
   } else if (path == "/openapi.json") {
     type = "application/json";
     body = api_.openapi;
@@ -158,7 +160,6 @@ Task<void> Pipeline::answer_operation(Exchange& exchange) {
     co_await exchange.received.receive_form(call, exchange.head, exchange.body, body_memory_, api_.validator,
                                             file_intake_);
   }
-  co_await reserve(exchange);
   co_await sender_.send(exchange, co_await handle_call(exchange));
 }
 
@@ -179,14 +180,18 @@ contract::Route Pipeline::find_route(Exchange& exchange) const {
 
 Task<void> Pipeline::identify(Exchange& exchange) {
   const contract::Auth auth = exchange.operation->auth;
+  if (auth == contract::Auth::none) co_return;
+  // The one look at it of this request, before whatever is read of what it stands for.
+  const auto epoch = services_.identity.epoch.find_current();
+  exchange.access_epoch = epoch ? *epoch : co_await services_.identity.epoch.read();
   if (auth == contract::Auth::key && process_.anonymous) {
     exchange.principal = process_.anonymous;
-  } else if (auth != contract::Auth::none) {
-    exchange.principal = co_await authenticate(services_.identity.keys, exchange.head.headers);
+  } else {
+    exchange.principal =
+        co_await authenticate(services_.identity.keys, exchange.head.headers, exchange.access_epoch);
   }
-  if (exchange.principal) {
-    co_await services_.identity.client_certificates.check(*exchange.principal, exchange.head);
-  }
+  co_await services_.identity.client_certificates.check(*exchange.principal, exchange.head,
+                                                        exchange.access_epoch);
 }
 
 Call& Pipeline::authorize_call(Exchange& exchange, const contract::Route& route) const {
@@ -194,23 +199,14 @@ Call& Pipeline::authorize_call(Exchange& exchange, const contract::Route& route)
   json::object path = contract::read_path(api_.validator, route);
   if (exchange.principal) authorize(operation, *exchange.principal, path);
   if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);
-  return exchange.call.emplace(
-      contract::Call{.operation = operation,
-                     .principal = exchange.principal ? *exchange.principal : nobody,
-                     .request_id = exchange.id,
-                     .deadline = exchange.started + settings_.request_time,
-                     .path = std::move(path),
-                     .query = contract::read_query(api_.validator, operation, exchange.head.query()),
-                     .client = {exchange.head.remote_address, exchange.head.headers.get("user-agent")}});
-}
-
-Task<void> Pipeline::reserve(Exchange& exchange) {
-  Call& call = *exchange.call;
-  const bool limited = call.operation.limited != contract::Limited::none;
-  if (limited && settings_.usage_counting == UsageCounting::on) {
-    co_await services_.metering.spend_limits.check(call.principal);
-  }
-  co_await exchange.limits.reserve(services_, call);
+  contract::Call valid{.operation = operation,
+                       .principal = exchange.principal ? *exchange.principal : nobody,
+                       .request_id = exchange.id,
+                       .deadline = exchange.started + settings_.request_time,
+                       .path = std::move(path),
+                       .query = contract::read_query(api_.validator, operation, exchange.head.query()),
+                       .client = {exchange.head.remote_address, exchange.head.headers.get("user-agent")}};
+  return exchange.call.emplace(std::move(valid), exchange.access_epoch);
 }
 
 Task<contract::Reply> Pipeline::handle_call(Exchange& exchange) {

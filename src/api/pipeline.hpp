@@ -1,11 +1,12 @@
 // A request's life, in one place and one order:
 //
 //   request id → own endpoints (health, metrics) → CORS → route → authenticate → client certificate →
-//   admission → body → validate → budget → reserve limits → handler → reply or event stream →
-//   settle limits → usage → log
+//   admission → body → validate → handler → reply or event stream → log
 //
 // Authentication needs the header only and comes before admission, so a stranger never holds memory for a
-// body. The steps themselves: request_body (admission to validation), reply_sender (replies and their end).
+// body. What a handler makes a model do it does through a metered call (metering): budget and limits first,
+// and what was used is counted before the last byte of the reply. Of the steps, admission to validation are
+// in request_body, replies and their ends in reply_sender.
 #pragma once
 
 #include <atomic>
@@ -16,7 +17,6 @@
 #include <string>
 #include <vector>
 
-#include "api/accounting.hpp"
 #include "api/blob_intake.hpp"
 #include "api/exchange.hpp"
 #include "api/metrics.hpp"
@@ -36,9 +36,8 @@ struct PipelineSettings {
   ReplyHeadSettings reply_heads;
   std::size_t body_memory = 512 * 1024 * 1024;  // for the bodies of all requests that run, with their JSON
   std::chrono::milliseconds admission_patience{5'000};
-  std::chrono::milliseconds request_time{600'000};   // from the header to the last byte
-  UsageCounting usage_counting = UsageCounting::on;  // and holds projects to their budgets
-  std::string public_url;                            // as people reach the pages; empty: not configured
+  std::chrono::milliseconds request_time{600'000};  // from the header to the last byte
+  std::string public_url;                           // as people reach the pages; empty: not configured
 };
 
 // What the pipeline needs from the process; made by app/ and complete before the first request.
@@ -72,8 +71,6 @@ class Pipeline final : public net::RequestHandler {
   Task<void> identify(Exchange& exchange);
   // The call, when whoever asks may make it. ApiError 403, 400, 501.
   Call& authorize_call(Exchange& exchange, const contract::Route& route) const;
-  // ApiError 429 where the project's budget is spent or a limit is reached.
-  Task<void> reserve(Exchange& exchange);
   // The handler, as long as somebody waits for what it does.
   Task<contract::Reply> handle_call(Exchange& exchange);
   void log_end(const Exchange& exchange, std::chrono::nanoseconds took) const;
@@ -84,7 +81,6 @@ class Pipeline final : public net::RequestHandler {
   const ProcessState& process_;
   const ServedApi& api_;
   BodyMemory body_memory_;
-  Accounting accounting_;
   ReplyHeads heads_;
   ReplySender sender_;
   BlobIntake file_intake_;

@@ -1,11 +1,13 @@
 #include "api/pipeline.hpp"
 
+#include <atomic>
 #include <gmock/gmock.h>
 
 #include <gtest/gtest.h>
 
 #include "api/test_server.hpp"
 #include "base/api_error.hpp"
+#include "engine/engine_kinds.hpp"
 
 namespace hearth::api {
 namespace {
@@ -161,6 +163,65 @@ TEST(Pipeline, WorkThatOnlyTheClientWantedStopsWhenItLeaves) {
   Work work;
   leave("POST /v1/things", Where::in_the_stream, std::chrono::seconds(30), work);
   EXPECT_TRUE(work.stopped);
+}
+
+// Counts how often somebody asks whether anything has changed.
+class CountingDriver final : public db::Driver {
+ public:
+  CountingDriver(std::unique_ptr<db::Driver> driver, std::atomic<int>& looks)
+      : driver_(std::move(driver)), looks_(looks) {}
+
+  std::unique_ptr<db::Session> connect(db::Access access) override { return driver_->connect(access); }
+  std::uint64_t change_token() override {
+    ++looks_;
+    return driver_->change_token();
+  }
+  bool is_one_commit(std::uint64_t before, std::uint64_t after) const override {
+    return driver_->is_one_commit(before, after);
+  }
+
+ private:
+  std::unique_ptr<db::Driver> driver_;
+  std::atomic<int>& looks_;
+};
+
+// A second goes by with every look: whoever asks for the catalogue finds that it is time to look anew.
+class HastyClock final : public Clock {
+ public:
+  SteadyTime steady_now() const override { return Clock::steady_now() + std::chrono::seconds(++looks_); }
+
+ private:
+  mutable std::atomic<int> looks_{0};
+};
+
+TEST(Pipeline, ARequestAsksOnceForTheAccessEpochAndTheCatalogue) {
+  std::atomic<int> looks{0};
+  const HastyClock clock;
+  engine::Model model{.id = "away", .capabilities = {engine::Capability::chat}};
+  model.engine = engine::parse_engine_spec({{"base_urls", json::array{"http://127.0.0.1:1/v1"}}});
+  TestApi api(own_api(), {},
+              {.clock = &clock,
+               .models = {.models = {std::move(model)}, .aliases = {}},
+               .wrap_driver = [&looks](std::unique_ptr<db::Driver> driver) {
+                 return std::make_unique<CountingDriver>(std::move(driver), looks);
+               }});
+  const TestApi::Body body = [&api, &looks](TestServer& server) -> Task<void> {
+    co_await api.services().models.reload();
+    const auto ask = [&api, &server] {
+      return api.ask(server, "POST /v1/chat/completions",
+                     R"({"model": "away", "messages": [{"role": "user", "content": "Hi"}]})");
+    };
+    co_await ask();
+    looks = 0;
+    // It goes all the way: nobody is at the model's address.
+    EXPECT_THAT(co_await ask(),
+                AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("x-ratelimit-remaining-requests: ")));
+    EXPECT_EQ(looks, 2) << "one for the epoch, one for the catalogue";
+    looks = 0;
+    EXPECT_THAT(co_await api.ask(server, "GET /v1/chat/completions", ""), StartsWith("HTTP/1.1 200 "));
+    EXPECT_EQ(looks, 1) << "no model is asked for";
+  };
+  api.run(body);
 }
 
 }  // namespace

@@ -2,22 +2,20 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "api/limits.hpp"
 
 namespace hearth::api {
 namespace {
 
 constexpr std::size_t usual_headers = 16;  // of a reply, and those that its connection adds
 
-// The members that the contract ignores, and those that the model does.
-void add_ignored(net::Headers& headers, const Call& call) {
-  std::string names;
-  for (const auto* paths : {&call.ignored, &call.context.ignored()}) {
-    for (const std::string& path : *paths)
-      names.append(names.empty() ? "" : ", ").append(path);
-  }
-  if (!names.empty()) headers.add("x-hearth-ignored", std::move(names));
+void append_names(std::string& list, const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    list.append(list.empty() ? "" : ", ").append(name);
 }
 
 }  // namespace
@@ -34,8 +32,12 @@ net::ResponseHead ReplyHeads::make(const Exchange& exchange, int status,
                    fmt::format("{}", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
   head.headers.add("openai-version", settings_.version);
   if (exchange.principal) head.headers.add("openai-organization", exchange.principal->organization.str());
-  if (exchange.call) add_ignored(head.headers, *exchange.call);
-  exchange.limits.add_headers(head.headers);
+  const domain::MeteredCall* metered = exchange.metered();
+  std::string ignored;
+  if (exchange.call) append_names(ignored, exchange.call->ignored);
+  if (metered) append_names(ignored, metered->context().ignored());
+  if (!ignored.empty()) head.headers.add("x-hearth-ignored", std::move(ignored));
+  if (metered && metered->standings()) add_limit_headers(head.headers, *metered->standings());
   add_cors(head.headers, exchange.head);
   return head;
 }

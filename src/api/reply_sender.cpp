@@ -46,7 +46,7 @@ Task<void> ReplySender::send(Exchange& exchange, contract::Reply reply) const {
   }
   net::ResponseHead head = head_of(exchange, reply, type);
   exchange.status = reply.status;
-  accounting_.account(exchange);
+  exchange.end_metered();
   co_await exchange.response.send(std::move(head), std::move(body));
 }
 
@@ -59,7 +59,7 @@ Task<void> ReplySender::send_error(Exchange& exchange, const ApiError& error) co
   if (!exchange.content_range.empty()) head.headers.add("content-range", exchange.content_range);
   add_error_headers(head.headers, error);
   exchange.status = error.status();
-  accounting_.account(exchange);
+  exchange.end_metered();
   co_await exchange.response.send(std::move(head), json::write(body));
 }
 

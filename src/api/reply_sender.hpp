@@ -2,7 +2,6 @@
 // event_reply.cpp and byte_reply.cpp hold the parts that send in pieces.
 #pragma once
 
-#include "api/accounting.hpp"
 #include "api/exchange.hpp"
 #include "api/reply_head.hpp"
 #include "async/task.hpp"
@@ -12,13 +11,13 @@
 
 namespace hearth::api {
 
-// A reply is accounted for before its last byte leaves. Every call throws ConnectionLost when the client has
-// gone, and what the gate finds wrong before the reply has begun. Thread: the session's.
+// What a reply used is counted before its last byte leaves. Every call throws ConnectionLost when the client
+// has gone, and what the gate finds wrong before the reply has begun. Thread: the session's.
 class ReplySender {
  public:
   // `validator`: of the contract whose replies these are, for the gate.
-  ReplySender(const ReplyHeads& heads, const Accounting& accounting, const contract::Validator& validator)
-      : heads_(heads), accounting_(accounting), validator_(validator) {}
+  ReplySender(const ReplyHeads& heads, const contract::Validator& validator)
+      : heads_(heads), validator_(validator) {}
 
   Task<void> send(Exchange& exchange, contract::Reply reply) const;
   // ConnectionLost where a reply has begun: it is cut off.
@@ -32,7 +31,6 @@ class ReplySender {
   Task<void> send_live(Exchange& exchange, contract::Reply reply) const;
 
   const ReplyHeads& heads_;
-  const Accounting& accounting_;
   const contract::Validator& validator_;
 };
 

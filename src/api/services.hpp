@@ -7,10 +7,10 @@
 #include "domain/inference.hpp"
 #include "domain/invitations.hpp"
 #include "domain/logins.hpp"
+#include "domain/metered_call.hpp"
 #include "domain/model_directory.hpp"
 #include "domain/rate_limiter.hpp"
-#include "domain/spend_limits.hpp"
-#include "domain/usage_recorder.hpp"
+#include "store/access_epoch.hpp"
 #include "store/administration.hpp"
 #include "store/audit_logs.hpp"
 #include "store/blobs/blob_store.hpp"
@@ -25,6 +25,7 @@ namespace hearth::api {
 
 // Who somebody is, programs and people.
 struct IdentityServices {
+  store::AccessEpoch& epoch;
   store::Keys& keys;
   domain::ClientCertificates& client_certificates;
   domain::Logins& logins;
@@ -54,11 +55,10 @@ struct ModelServices {
 
 // What the work of models may cost, and has cost.
 struct MeteringServices {
+  domain::Metering& calls;
   domain::RateLimiter& rate_limiter;
-  domain::SpendLimits& spend_limits;
-  domain::UsageRecorder& recorder;
   store::Usage& usage;
-  domain::CostSettings costs;
+  std::string currency;  // of every price, cost and budget
 };
 
 // What projects keep.

@@ -69,10 +69,16 @@ class LimitedFixture {
   contract::OperationTables tables_{operations_, own().routes, own().route_children, own().route_methods};
 };
 
-// Everything that handlers work with, on an SQLite database with a bootstrapped tenant. No model is there.
+// What a test changes of the services that TestApi makes.
+struct TestSetting {
+  const Clock* clock = nullptr;  // the machine's where null
+  domain::ConfiguredModels models;
+  std::function<std::unique_ptr<db::Driver>(std::unique_ptr<db::Driver>)> wrap_driver;  // where set
+};
+
+// Everything that handlers work with, on an SQLite database with a bootstrapped tenant.
 struct TestServices {
-  explicit TestServices(std::unique_ptr<db::Driver> driver)
-      : database(store::open_database(std::move(driver))) {
+  explicit TestServices(TestSetting setting) : setting_(std::move(setting)) {
     async::Runtime runtime(1);
     runtime.run_until_complete([](TestServices& made) -> Task<void> {
       const auto first = co_await store::bootstrap(*made.database, made.clock, made.ids);
@@ -82,12 +88,24 @@ struct TestServices {
 
   std::filesystem::path blob_folder() const { return blob_directory.path() / "blobs"; }
 
-  Clock clock;
+ private:
+  std::unique_ptr<db::Database> open() const {
+    auto driver = db::open_sqlite({.file = directory_.path() / "test.db"});
+    return store::open_database(setting_.wrap_driver ? setting_.wrap_driver(std::move(driver))
+                                                     : std::move(driver));
+  }
+
+  db::TestDirectory directory_;
+  TestSetting setting_;
+  const Clock system_clock_;
+
+ public:
+  const Clock& clock = setting_.clock ? *setting_.clock : system_clock_;
   IdSource ids{clock};
-  std::unique_ptr<db::Database> database;
+  std::unique_ptr<db::Database> database = open();
   async::BlockingPool blocking{1};
   store::AccessEpoch epoch{*database};
-  store::Keys keys{*database, epoch, clock, ids};
+  store::Keys keys{*database, clock, ids};
   store::Administration administration{*database, keys, clock, ids};
   domain::SilentInviteNotifier notifier;
   domain::Invitations invitations{administration.invites, notifier, std::chrono::hours(1)};
@@ -100,39 +118,38 @@ struct TestServices {
   store::DirectoryBlobs blobs{blob_folder(), blob_work, ids, files};
   store::AuditLogs audit_logs{*database};
   engine::Engines engines{blocking, {}};
-  domain::ModelDirectory models{{}, *database, engines, blocking, clock};
-  domain::Inference inference{models, engines, clock, ids};
+  domain::ModelDirectory models{setting_.models, *database, engines, blocking, clock};
+  domain::Inference inference{engines, clock, ids};
   store::Certificates certificates{*database, clock, ids};
   domain::ClientCertificates client_certificates{certificates, epoch};
   store::Usage usage{*database};
   store::Budgets budgets{*database};
   domain::UsageRecorder recorder{usage, clock, ids};
-  domain::SpendLimits spend_limits{budgets, epoch, *database, recorder.ledger(), clock, {}};
-  store::RateLimits rate_limits{*database, epoch, clock, ids};
+  domain::SpendLimits spend_limits{budgets, *database, recorder.ledger(), clock, {}};
+  store::RateLimits rate_limits{*database, clock, ids};
   domain::RateLimiter rate_limiter{rate_limits, clock, {}};
-  Services services{.clock = clock,
-                    .ids = ids,
-                    .identity = {.keys = keys,
-                                 .client_certificates = client_certificates,
-                                 .logins = logins,
-                                 .personal_keys = personal_keys},
-                    .organization = {.projects = administration.projects,
-                                     .users = administration.users,
-                                     .invites = administration.invites,
-                                     .project_users = administration.project_users,
-                                     .service_accounts = administration.service_accounts,
-                                     .keys = administration.keys,
-                                     .invitations = invitations,
-                                     .certificates = certificates,
-                                     .rate_limits = rate_limits,
-                                     .audit_logs = audit_logs},
-                    .models = {.directory = models, .engines = engines, .inference = inference},
-                    .metering = {.rate_limiter = rate_limiter,
-                                 .spend_limits = spend_limits,
-                                 .recorder = recorder,
-                                 .usage = usage,
-                                 .costs = {}},
-                    .objects = {.chat_completions = chat_completions, .blobs = blobs}};
+  domain::Metering metering{spend_limits, rate_limiter, recorder, {}};
+  Services services{
+      .clock = clock,
+      .ids = ids,
+      .identity = {.epoch = epoch,
+                   .keys = keys,
+                   .client_certificates = client_certificates,
+                   .logins = logins,
+                   .personal_keys = personal_keys},
+      .organization = {.projects = administration.projects,
+                       .users = administration.users,
+                       .invites = administration.invites,
+                       .project_users = administration.project_users,
+                       .service_accounts = administration.service_accounts,
+                       .keys = administration.keys,
+                       .invitations = invitations,
+                       .certificates = certificates,
+                       .rate_limits = rate_limits,
+                       .audit_logs = audit_logs},
+      .models = {.directory = models, .engines = engines, .inference = inference},
+      .metering = {.calls = metering, .rate_limiter = rate_limiter, .usage = usage, .currency = "usd"},
+      .objects = {.chat_completions = chat_completions, .blobs = blobs}};
   store::Bootstrap tenant;  // its keys too
 };
 
@@ -141,8 +158,9 @@ class TestApi {
  public:
   using Body = std::function<Task<void>(net::testing::TestServer&)>;
 
-  explicit TestApi(ServedApi api, PipelineSettings settings = {})
-      : api_(std::move(api)),
+  explicit TestApi(ServedApi api, PipelineSettings settings = {}, TestSetting setting = {})
+      : services_(std::move(setting)),
+        api_(std::move(api)),
         metrics_(api_.operations.operations),
         pipeline_(services_.services, std::move(settings), metrics_, process_, api_) {}
 
@@ -170,8 +188,7 @@ class TestApi {
   }
 
  private:
-  db::TestDirectory directory_;
-  TestServices services_{db::open_sqlite({.file = directory_.path() / "test.db"})};
+  TestServices services_;
   ProcessState process_;
   ServedApi api_;
   Metrics metrics_;

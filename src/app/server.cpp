@@ -77,6 +77,12 @@ std::string page_url(const Config& config, std::string_view api_url) {
   return url;
 }
 
+domain::MeteringSettings metering_settings(const Config& config) {
+  using Usage = domain::MeteringSettings::Usage;
+  return {.usage = config.usage.enabled ? Usage::counted : Usage::uncounted,
+          .costs = {config.costs.batch_discount.value_or(0)}};
+}
+
 std::unique_ptr<net::RedisClient> limits_redis(const Config& config, const async::Executor& executor) {
   if (config.limits.redis_url.empty() || !config.limits.enabled) return nullptr;
   return std::make_unique<net::RedisClient>(executor, *net::RedisAddress::parse(config.limits.redis_url));
@@ -109,7 +115,7 @@ class RunningServer {
         mailing_(mailing_threads),
         blob_work_(blob_threads),
         access_epoch_(*database_),
-        keys_(*database_, access_epoch_, clock_, ids_),
+        keys_(*database_, clock_, ids_),
         administration_(*database_, keys_, clock_, ids_),
         invite_notifier_(make_notifier(config, mailing_, ids_)),
         invitations_(administration_.invites, *invite_notifier_,
@@ -123,20 +129,22 @@ class RunningServer {
         registered_models_(*database_),
         engines_(blocking_, engine_settings(config)),
         models_(configured(config, registered_models_, runtime_), *database_, engines_, blocking_, clock_),
-        inference_(models_, engines_, clock_, ids_),
+        inference_(engines_, clock_, ids_),
         certificates_(*database_, clock_, ids_),
         client_certificates_(certificates_, access_epoch_),
         usage_(*database_),
         budgets_(*database_),
         usage_recorder_(usage_, clock_, ids_),
-        spend_limits_(budgets_, access_epoch_, *database_, usage_recorder_.ledger(), clock_,
+        spend_limits_(budgets_, *database_, usage_recorder_.ledger(), clock_,
                       {monthly_budget(config), config.costs.currency}),
-        rate_limits_(*database_, access_epoch_, clock_, ids_),
+        rate_limits_(*database_, clock_, ids_),
         redis_(limits_redis(config, runtime_.executor(0))),
         rate_limiter_(rate_limits_, clock_, limiter_settings(config), shared_ledger(config, redis_.get())),
+        metering_(spend_limits_, rate_limiter_, usage_recorder_, metering_settings(config)),
         services_{.clock = clock_,
                   .ids = ids_,
-                  .identity = {.keys = keys_,
+                  .identity = {.epoch = access_epoch_,
+                               .keys = keys_,
                                .client_certificates = client_certificates_,
                                .logins = logins_,
                                .personal_keys = personal_keys_},
@@ -151,17 +159,15 @@ class RunningServer {
                                    .rate_limits = rate_limits_,
                                    .audit_logs = audit_logs_},
                   .models = {.directory = models_, .engines = engines_, .inference = inference_},
-                  .metering = {.rate_limiter = rate_limiter_,
-                               .spend_limits = spend_limits_,
-                               .recorder = usage_recorder_,
+                  .metering = {.calls = metering_,
+                               .rate_limiter = rate_limiter_,
                                .usage = usage_,
-                               .costs = {config.costs.currency, config.costs.batch_discount.value_or(0)}},
+                               .currency = config.costs.currency},
                   .objects = {.chat_completions = chat_completions_, .blobs = blobs_}},
         pipeline_(services_,
                   {.reply_heads = {.cors_origins = config.server.cors_origins},
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
                    .request_time = config.server.request_timeout,
-                   .usage_counting = config.usage.enabled ? api::UsageCounting::on : api::UsageCounting::off,
                    .public_url = config.server.public_url},
                   metrics_, process_),
         server_(runtime_, pipeline_, config.server.limits),
@@ -315,6 +321,7 @@ class RunningServer {
   store::RateLimits rate_limits_;
   std::unique_ptr<net::RedisClient> redis_;
   domain::RateLimiter rate_limiter_;
+  domain::Metering metering_;
   api::Services services_;
   api::ProcessState process_;
   api::Pipeline pipeline_;

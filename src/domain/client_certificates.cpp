@@ -20,14 +20,12 @@ std::shared_ptr<const ClientCertificates::State> ClientCertificates::kept() {
 }
 
 // Without a coroutine where nothing has changed: every request asks.
-std::shared_ptr<const ClientCertificates::State> ClientCertificates::find_current() {
-  const auto epoch = epoch_.find_current();
+std::shared_ptr<const ClientCertificates::State> ClientCertificates::find(std::uint64_t epoch) {
   auto state = kept();
-  return epoch && state && state->epoch == *epoch ? state : nullptr;
+  return state && state->epoch == epoch ? state : nullptr;
 }
 
-Task<std::shared_ptr<const ClientCertificates::State>> ClientCertificates::read() {
-  const std::uint64_t epoch = co_await epoch_.read();  // before what it stands for
+Task<std::shared_ptr<const ClientCertificates::State>> ClientCertificates::read(std::uint64_t epoch) {
   const auto before = kept();
   if (before && before->epoch == epoch) co_return before;
   store::ActiveCertificates active = co_await certificates_.read_active();
@@ -61,14 +59,16 @@ Task<std::shared_ptr<const ClientCertificates::State>> ClientCertificates::read(
 }
 
 Task<std::shared_ptr<const net::ClientTrust>> ClientCertificates::current() {
-  auto now = find_current();
-  if (!now) now = co_await read();
+  const std::uint64_t epoch = co_await epoch_.current();  // before what it stands for
+  auto now = find(epoch);
+  if (!now) now = co_await read(epoch);
   co_return now->trust;
 }
 
-Task<void> ClientCertificates::check(const contract::Principal& principal, const net::RequestHead& head) {
-  auto now = find_current();
-  if (!now) now = co_await read();
+Task<void> ClientCertificates::check(const contract::Principal& principal, const net::RequestHead& head,
+                                     std::uint64_t epoch) {
+  auto now = find(epoch);
+  if (!now) now = co_await read(epoch);
   if (now->trust->anchors().empty() || head.remote_address == unix_client) co_return;
   const auto organization = now->organizations.find(principal.organization);
   const auto project = principal.project ? now->projects.find(*principal.project) : now->projects.end();

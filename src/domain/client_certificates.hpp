@@ -37,8 +37,8 @@ class ClientCertificates final : public net::ClientTrustSource {
   Task<std::shared_ptr<const net::ClientTrust>> current() override;
 
   // Throws ApiError 401 when the request's connection does not show what the principal's organization and
-  // project demand.
-  Task<void> check(const contract::Principal& principal, const net::RequestHead& head);
+  // project demand. `epoch`: the access epoch.
+  Task<void> check(const contract::Principal& principal, const net::RequestHead& head, std::uint64_t epoch);
 
  private:
   using Ids = std::set<std::string>;
@@ -50,8 +50,9 @@ class ClientCertificates final : public net::ClientTrustSource {
     std::map<ProjectId, Ids> projects;
   };
 
-  std::shared_ptr<const State> find_current();
-  Task<std::shared_ptr<const State>> read();
+  // null: read() it.
+  std::shared_ptr<const State> find(std::uint64_t epoch);
+  Task<std::shared_ptr<const State>> read(std::uint64_t epoch);
   std::shared_ptr<const State> kept();
 
   store::Certificates& certificates_;

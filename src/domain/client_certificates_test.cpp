@@ -41,7 +41,7 @@ class World {
     net::RequestHead head;
     head.remote_address = std::move(address);
     try {
-      co_await clients.check(key_of(std::move(key_project)), head);
+      co_await clients.check(key_of(std::move(key_project)), head, co_await epoch.current());
       co_return "in";
     } catch (const ApiError& error) {
       EXPECT_EQ(error.status(), 401);
@@ -117,7 +117,7 @@ TEST(ClientCertificates, OneOrganizationAloneDoesNotBindTheOthers) {
     EXPECT_EQ((co_await t.clients.current())->demand(), ClientDemand::optional);
     EXPECT_EQ(co_await t.ask(t.own_project), "client_certificate_required");
     net::RequestHead head;
-    co_await t.clients.check({.organization = OrganizationId("org-other")}, head);
+    co_await t.clients.check({.organization = OrganizationId("org-other")}, head, co_await t.epoch.current());
   }(world));
 }
 

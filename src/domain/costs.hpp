@@ -10,7 +10,6 @@
 namespace hearth::domain {
 
 struct CostSettings {
-  std::string currency = "usd";  // of every price, cost and budget
   double batch_discount = 0.5;
 };
 

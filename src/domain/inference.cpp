@@ -89,6 +89,13 @@ bool holds_a_piece(const json::object& chunk) {
          json::find_string(*delta, field::content) != "";
 }
 
+void require(const Target& target, Capability needed) {
+  if (target.model->capabilities.contains(needed)) return;
+  throw ApiError::unsupported_value(
+      fmt::format("The model '{}' does not support {}.", target.name, task_name(needed)),
+      std::string(field::model));
+}
+
 }  // namespace
 
 GenerationStream::GenerationStream(std::unique_ptr<engine::Lease> lease,
@@ -133,32 +140,15 @@ Task<std::optional<json::object>> GenerationStream::next() {
   }
 }
 
-Task<Target> Inference::resolve(const json::object& request, const ProjectId& project, Capability needed) {
-  Target target;
-  target.name = *json::find_string(request, field::model);
-  target.snapshot = co_await directory_.current();
-  target.model = target.snapshot->find(target.name, project);
-  if (!target.model) throw ApiError::model_not_found(target.name);
-  if (!target.model->capabilities.contains(needed)) {
-    throw ApiError::unsupported_value(
-        fmt::format("The model '{}' does not support {}.", target.name, task_name(needed)),
-        std::string(field::model));
-  }
-  co_return target;
-}
-
 GenerationStream::Stamp Inference::stamp(std::string_view prefix, std::string_view object,
                                          const Target& target, const json::object& request) const {
   return {ids_.make(prefix), object, clock_.unix_now(), target.name,
           !json::is_absent_or_null(request, field::service_tier)};
 }
 
-Task<std::unique_ptr<engine::Lease>> Inference::acquire(const Target& target, engine::CallContext& call) {
-  auto lease = co_await engines_.acquire(*target.model, call);
-  contract::Used& used = call.used();
-  used.model = target.model->id;
-  used.requests = 1;
-  used.prices = target.model->prices;
+Task<std::unique_ptr<engine::Lease>> Inference::acquire(MeteredCall& call) {
+  auto lease = co_await engines_.acquire(*call.target().model, call.context());
+  call.reached_engine();
   co_return lease;
 }
 
@@ -167,58 +157,58 @@ Task<std::unique_ptr<GenerationStream>> Inference::begun(std::unique_ptr<Generat
   co_return stream;
 }
 
-Task<json::object> Inference::chat(const json::object& request, const ProjectId& project,
-                                   engine::CallContext& call) {
-  const Target target = co_await resolve(request, project, Capability::chat);
+Task<json::object> Inference::chat(const json::object& request, MeteredCall& call) {
+  const Target& target = call.target();
+  require(target, Capability::chat);
   check_chat_request(request, *target.model);
-  auto lease = co_await acquire(target, call);
+  auto lease = co_await acquire(call);
   auto made = stamp("chatcmpl-", "chat.completion", target, request);
-  json::object reply = co_await lease->backend().chat()->chat(request, call);
-  count_reply(call.used(), reply);
+  json::object reply = co_await lease->backend().chat()->chat(request, call.context());
+  count_reply(call.context().used(), reply);
   co_return stamped(std::move(reply), made);
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::stream_chat(const json::object& request,
-                                                               const ProjectId& project,
-                                                               engine::CallContext& call) {
-  const Target target = co_await resolve(request, project, Capability::chat);
+                                                               MeteredCall& call) {
+  const Target& target = call.target();
+  require(target, Capability::chat);
   check_chat_request(request, *target.model);
-  auto lease = co_await acquire(target, call);
-  auto chunks = co_await lease->backend().chat()->stream_chat(request, call);
+  auto lease = co_await acquire(call);
+  auto chunks = co_await lease->backend().chat()->stream_chat(request, call.context());
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("chatcmpl-", "chat.completion.chunk", target, request),
-      wanted_usage(request), call.used()));
+      wanted_usage(request), call.context().used()));
 }
 
-Task<json::object> Inference::complete(const json::object& request, const ProjectId& project,
-                                       engine::CallContext& call) {
-  const Target target = co_await resolve(request, project, Capability::completion);
+Task<json::object> Inference::complete(const json::object& request, MeteredCall& call) {
+  const Target& target = call.target();
+  require(target, Capability::completion);
   check_completion_request(request, *target.model);
-  auto lease = co_await acquire(target, call);
+  auto lease = co_await acquire(call);
   auto made = stamp("cmpl-", "text_completion", target, request);
-  json::object reply = co_await lease->backend().completion()->complete(request, call);
-  count_reply(call.used(), reply);
+  json::object reply = co_await lease->backend().completion()->complete(request, call.context());
+  count_reply(call.context().used(), reply);
   co_return stamped(std::move(reply), made);
 }
 
 Task<std::unique_ptr<GenerationStream>> Inference::stream_complete(const json::object& request,
-                                                                   const ProjectId& project,
-                                                                   engine::CallContext& call) {
-  const Target target = co_await resolve(request, project, Capability::completion);
+                                                                   MeteredCall& call) {
+  const Target& target = call.target();
+  require(target, Capability::completion);
   check_completion_request(request, *target.model);
-  auto lease = co_await acquire(target, call);
-  auto chunks = co_await lease->backend().completion()->stream_complete(request, call);
+  auto lease = co_await acquire(call);
+  auto chunks = co_await lease->backend().completion()->stream_complete(request, call.context());
   co_return co_await begun(std::make_unique<GenerationStream>(
       std::move(lease), std::move(chunks), stamp("cmpl-", "text_completion", target, request),
-      wanted_usage(request), call.used()));
+      wanted_usage(request), call.context().used()));
 }
 
-Task<json::object> Inference::embed(const json::object& request, const ProjectId& project,
-                                    engine::CallContext& call) {
-  const Target target = co_await resolve(request, project, Capability::embedding);
-  auto lease = co_await acquire(target, call);
-  json::object reply = co_await lease->backend().embedding()->embed(request, call);
-  count_reply(call.used(), reply);
+Task<json::object> Inference::embed(const json::object& request, MeteredCall& call) {
+  const Target& target = call.target();
+  require(target, Capability::embedding);
+  auto lease = co_await acquire(call);
+  json::object reply = co_await lease->backend().embedding()->embed(request, call.context());
+  count_reply(call.context().used(), reply);
   reply[field::model] = target.name;
   co_return reply;
 }

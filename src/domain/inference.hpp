@@ -1,4 +1,4 @@
-// Asking a model: name → catalogue → engine → a reply that carries our id, time and model name.
+// Asking a model: capability → engine → a reply that carries our id, time and model name.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
-#include "domain/model_directory.hpp"
-#include "engine/catalogue/catalogue.hpp"
+#include "domain/metered_call.hpp"
 #include "engine/engines.hpp"
 #include "json/json.hpp"
 
@@ -51,38 +50,26 @@ class GenerationStream {
   contract::Used& used_;
 };
 
-struct Target {
-  std::shared_ptr<const engine::CatalogueSnapshot> snapshot;  // keeps `model` alive
-  const engine::Model* model;
-  std::string name;  // as the client asked for it
-};
-
-// Thread: any. Every call throws ApiError: 404 model_not_found, 400 when the model lacks the capability, and
-// what engines throw.
+// Asks the model that a metered call is about, and counts for it. The call outlives its reply or stream.
+// Thread: any. Every call throws ApiError: 400 when the model lacks the capability, and what engines throw.
 class Inference {
  public:
-  Inference(ModelDirectory& directory, engine::Engines& engines, const Clock& clock, IdSource& ids)
-      : directory_(directory), engines_(engines), clock_(clock), ids_(ids) {}
+  Inference(engine::Engines& engines, const Clock& clock, IdSource& ids)
+      : engines_(engines), clock_(clock), ids_(ids) {}
 
-  Task<json::object> chat(const json::object& request, const ProjectId& project, engine::CallContext& call);
-  Task<std::unique_ptr<GenerationStream>> stream_chat(const json::object& request, const ProjectId& project,
-                                                      engine::CallContext& call);
-  Task<json::object> complete(const json::object& request, const ProjectId& project,
-                              engine::CallContext& call);
-  Task<std::unique_ptr<GenerationStream>> stream_complete(const json::object& request,
-                                                          const ProjectId& project,
-                                                          engine::CallContext& call);
-  Task<json::object> embed(const json::object& request, const ProjectId& project, engine::CallContext& call);
+  Task<json::object> chat(const json::object& request, MeteredCall& call);
+  Task<std::unique_ptr<GenerationStream>> stream_chat(const json::object& request, MeteredCall& call);
+  Task<json::object> complete(const json::object& request, MeteredCall& call);
+  Task<std::unique_ptr<GenerationStream>> stream_complete(const json::object& request, MeteredCall& call);
+  Task<json::object> embed(const json::object& request, MeteredCall& call);
 
  private:
-  Task<Target> resolve(const json::object& request, const ProjectId& project, engine::Capability needed);
   Task<std::unique_ptr<GenerationStream>> begun(std::unique_ptr<GenerationStream> stream);
   GenerationStream::Stamp stamp(std::string_view prefix, std::string_view object, const Target& target,
                                 const json::object& request) const;
-  // An engine of the target, with the request counted as one that reached it.
-  Task<std::unique_ptr<engine::Lease>> acquire(const Target& target, engine::CallContext& call);
+  // An engine of the call's model, which then has reached it.
+  Task<std::unique_ptr<engine::Lease>> acquire(MeteredCall& call);
 
-  ModelDirectory& directory_;
   engine::Engines& engines_;
   const Clock& clock_;
   IdSource& ids_;

@@ -128,6 +128,13 @@ Task<std::shared_ptr<const engine::CatalogueSnapshot>> ModelDirectory::current()
   co_return catalogue_.snapshot();
 }
 
+Task<Target> ModelDirectory::get_target(std::string_view name, const ProjectId& project) {
+  Target target{.snapshot = co_await current(), .name = std::string(name)};
+  target.model = target.snapshot->find(name, project);
+  if (!target.model) throw ApiError::model_not_found(name);
+  co_return target;
+}
+
 Task<void> ModelDirectory::reload() {
   const auto turn = co_await reloading_.acquire(1, reload_patience);
   if (!turn) throw ApiError::unavailable("overloaded", "The list of models could not be read in time.");

@@ -25,6 +25,13 @@ struct ConfiguredModels {
   std::vector<engine::Alias> aliases;
 };
 
+// A model as somebody named it, in the catalogue as it was then.
+struct Target {
+  std::shared_ptr<const engine::CatalogueSnapshot> snapshot;  // keeps `model` alive
+  const engine::Model* model = nullptr;
+  std::string name;  // as it was asked for
+};
+
 // Those of `candidates` that lead to a model, the first of each name and none that has a model's name; pure.
 std::vector<engine::Alias> resolvable_aliases(const std::vector<engine::Model>& models,
                                               std::vector<engine::Alias> candidates);
@@ -39,6 +46,8 @@ class ModelDirectory {
                  async::BlockingPool& blocking, const Clock& clock);
 
   Task<std::shared_ptr<const engine::CatalogueSnapshot>> current();
+  // Throws ApiError 404 model_not_found where the project may use none of that name.
+  Task<Target> get_target(std::string_view name, const ProjectId& project);
   // Reads the store now. What cannot be used (a model whose file is gone or whose name the configuration
   // took, an alias that leads nowhere) is left out and logged once. One reload at a time: an older reading
   // never replaces a newer.

@@ -81,9 +81,10 @@ RateLimiter::RateLimiter(store::RateLimits& rates, const Clock& clock, LimiterSe
       local_(clock, settings.reservation_time),
       shared_(std::move(shared)) {}
 
-Task<Reservation> RateLimiter::reserve(LimitRequest request, std::optional<Standings>& standings) {
+Task<Reservation> RateLimiter::reserve(LimitRequest request, std::uint64_t epoch,
+                                       std::optional<Standings>& standings) {
   if (!settings_.enabled) co_return Reservation();
-  const auto values = co_await rates_.find(request.project, request.model);
+  const auto values = co_await rates_.find(request.project, request.model, epoch);
   const Limits limits = values ? lay_over(settings_.defaults, *values) : settings_.defaults;
 
   Amounts amounts{.requests = 1, .images = request.images, .audio_bytes = request.audio_bytes};

@@ -34,7 +34,7 @@ struct LimitRequest {
   std::int64_t audio_bytes = 0;
 };
 
-// One request's place in the ledger. Destroyed unsettled, it expires there as the ledger says. Move-only.
+// One request's place in the ledger. Destroyed unsettled, it is given back: no engine was reached. Move-only.
 class Reservation {
  public:
   Reservation() = default;
@@ -42,10 +42,13 @@ class Reservation {
   Reservation(Reservation&& other) noexcept
       : ledger_(std::exchange(other.ledger_, nullptr)), ticket_(std::move(other.ticket_)) {}
   Reservation& operator=(Reservation&& other) noexcept {
+    if (this == &other) return *this;
+    settle({});
     ledger_ = std::exchange(other.ledger_, nullptr);
     ticket_ = std::move(other.ticket_);
     return *this;
   }
+  ~Reservation() { settle({}); }
 
   // Once; later calls do nothing.
   void settle(Outcome outcome) {
@@ -71,7 +74,8 @@ class RateLimiter {
 
   // Throws ApiError 429 rate_limit_exceeded, or 503 while the ledger is away and its absence refuses. Either
   // way `standings` tell how the limits stand, unless they are not known.
-  Task<Reservation> reserve(LimitRequest request, std::optional<Standings>& standings);
+  // `epoch`: the access epoch.
+  Task<Reservation> reserve(LimitRequest request, std::uint64_t epoch, std::optional<Standings>& standings);
 
  private:
   Task<Decision> ask_shared(std::string key, const Limits& limits, const Amounts& amounts,

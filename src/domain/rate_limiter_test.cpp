@@ -37,7 +37,7 @@ class Limiter : public testing::Test {
     Answer answer;
     runtime_.run_until_complete([](RateLimiter& l, LimitRequest r, Answer& out) -> Task<void> {
       try {
-        Reservation reservation = co_await l.reserve(std::move(r), out.standings);
+        Reservation reservation = co_await l.reserve(std::move(r), 1, out.standings);
         reservation.settle({.reached_engine = true, .tokens = 1});
       } catch (const ApiError& error) {
         out.error = error;
@@ -57,8 +57,7 @@ class Limiter : public testing::Test {
   IdSource ids_{clock_};
   async::Runtime runtime_{1};
   std::unique_ptr<db::Database> database_ = store::open_data_directory(directory_.path(), {});
-  store::AccessEpoch epoch_{*database_};
-  store::RateLimits rates_{*database_, epoch_, clock_, ids_};
+  store::RateLimits rates_{*database_, clock_, ids_};
 };
 
 TEST_F(Limiter, SaysWhatIsReachedAndWhenToComeAgain) {

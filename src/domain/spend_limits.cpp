@@ -16,16 +16,14 @@ constexpr UnixSeconds longest_month = 31 * 86'400;
 
 }  // namespace
 
-Task<void> SpendLimits::check(const contract::Principal& principal) {
-  auto epoch = epoch_.find_current();  // before the row is read
-  if (!epoch) epoch = co_await epoch_.read();
-  const ProjectId& project = *principal.project;
-  const auto known = find_known(project, *epoch);
-  const auto budget = known ? *known : co_await read_budget({principal.organization, project}, *epoch);
+Task<void> SpendLimits::check(const store::Tenant& tenant, std::uint64_t epoch) {
+  const ProjectId& project = tenant.project;
+  const auto known = find_known(project, epoch);
+  const auto budget = known ? *known : co_await read_budget(tenant, epoch);
   if (!budget) co_return;
   const UnixSeconds month = store::month_of(clock_.unix_now());
   auto spent = find_spent(project, month);
-  if (!spent) spent = co_await read_spent({principal.organization, project}, month);
+  if (!spent) spent = co_await read_spent(tenant, month);
   if (*spent < *budget) co_return;
   const std::chrono::sys_seconds next(std::chrono::seconds(store::month_of(month + longest_month)));
   throw ApiError::rate_limited(

@@ -7,9 +7,7 @@
 
 #include "async/task.hpp"
 #include "base/clock.hpp"
-#include "contract/principal.hpp"
 #include "domain/spend_ledger.hpp"
-#include "store/access_epoch.hpp"
 #include "store/budgets.hpp"
 
 namespace hearth::domain {
@@ -23,17 +21,16 @@ class SpendLimits {
     std::string currency = "usd";
   };
 
-  SpendLimits(store::Budgets& budgets, store::AccessEpoch& epoch, db::Database& database, SpendLedger& ledger,
-              const Clock& clock, Settings settings)
+  SpendLimits(store::Budgets& budgets, db::Database& database, SpendLedger& ledger, const Clock& clock,
+              Settings settings)
       : budgets_(budgets),
-        epoch_(epoch),
         database_(database),
         ledger_(ledger),
         clock_(clock),
         settings_(std::move(settings)) {}
 
-  // ApiError 429 insufficient_quota when the budget of the principal's project is spent.
-  Task<void> check(const contract::Principal& principal);
+  // ApiError 429 insufficient_quota when the budget of the project is spent. `epoch`: the access epoch.
+  Task<void> check(const store::Tenant& tenant, std::uint64_t epoch);
 
  private:
   struct KnownBudget {
@@ -48,7 +45,6 @@ class SpendLimits {
   Task<Money> read_spent(store::Tenant tenant, UnixSeconds month);
 
   store::Budgets& budgets_;
-  store::AccessEpoch& epoch_;
   db::Database& database_;
   SpendLedger& ledger_;
   const Clock& clock_;

@@ -10,6 +10,7 @@
 #include "db/sqlite.hpp"
 #include "db/test_directory.hpp"
 #include "domain/spend_limits.hpp"
+#include "store/access_epoch.hpp"
 #include "store/schema.hpp"
 
 namespace hearth::domain {
@@ -174,22 +175,22 @@ class Recording : public testing::Test {
     return sum;
   }
   SpendLimits limits(std::optional<Money> standard) {
-    return {budgets_, epoch_, *database_, recorder_.ledger(), clock_, {standard, "eur"}};
+    return {budgets_, *database_, recorder_.ledger(), clock_, {standard, "eur"}};
   }
   // "" when let in, else the error's code.
   std::string check(SpendLimits& limits) {
     std::string code;
-    wait([](SpendLimits& l, const store::Tenant& tenant, std::string& out) -> Task<void> {
+    wait([](SpendLimits& l, store::AccessEpoch& epoch, const store::Tenant& tenant,
+            std::string& out) -> Task<void> {
       try {
-        contract::Principal principal{.organization = tenant.organization, .project = tenant.project};
-        co_await l.check(principal);
+        co_await l.check(tenant, co_await epoch.current());
       } catch (const ApiError& error) {
         EXPECT_EQ(error.status(), 429);
         EXPECT_FALSE(error.retry_after().has_value());
         EXPECT_NE(error.message().find("eur"), std::string::npos) << error.message();
         out = error.code().value_or("none");
       }
-    }(limits, tenant_, code));
+    }(limits, epoch_, tenant_, code));
     return code;
   }
 

@@ -88,8 +88,7 @@ class FaultyBackend final : public Backend,
                             {"usage", {{"prompt_tokens", 1}, {"total_tokens", 1}}}});
   }
   // A segment of a second for each piece.
-  Task<std::unique_ptr<TranscriptStream>> transcribe(TranscriptionRequest request,
-                                                     CallContext&) override {
+  Task<std::unique_ptr<TranscriptStream>> transcribe(TranscriptionRequest request, CallContext&) override {
     co_await begin();
     co_return std::make_unique<Transcript>(*this, std::move(request));
   }

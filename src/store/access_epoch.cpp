@@ -23,6 +23,11 @@ std::optional<std::uint64_t> AccessEpoch::find_current() {
   return known_ && token_ == token ? std::optional(epoch_) : std::nullopt;
 }
 
+Task<std::uint64_t> AccessEpoch::current() {
+  const auto known = find_current();
+  co_return known ? *known : co_await read();
+}
+
 Task<std::uint64_t> AccessEpoch::read() {
   const std::uint64_t token = database_.change_token();  // before the row is read
   std::shared_ptr<Reading> reading;

@@ -25,10 +25,12 @@ class AccessEpoch {
   ~AccessEpoch();
   AccessEpoch(const AccessEpoch&) = delete;
 
-  // The epoch now, where nobody has committed since it was read: every request asks several times. Ask before
-  // reading the data that a cache keeps; nullopt: read() it.
+  // The epoch now, where nobody has committed since it was read. A request asks once, before it reads
+  // anything that a cache keeps, and hands on what it was told; nullopt: read() it.
   std::optional<std::uint64_t> find_current();
   Task<std::uint64_t> read();
+  // The one or the other.
+  Task<std::uint64_t> current();
 
   // Every change that a cache must notice calls this in its own transaction; AuditLogs::append_in does it for
   // what is audited. `organization`: whose change it is. Thread: the database's.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -45,7 +46,7 @@ struct Server {
 
   Server(std::unique_ptr<db::Driver> driver, const Clock& clock, IdSource& ids)
       : database(open_database(std::move(driver))),
-        keys(*database, epoch, clock, ids),
+        keys(*database, clock, ids),
         projects(*database, clock, ids),
         users(*database, clock, ids),
         invites(*database, clock, ids),
@@ -53,6 +54,11 @@ struct Server {
         accounts(*database, clock, ids),
         directory(*database, keys, clock, ids),
         certificates(*database, clock, ids) {}
+
+  // As a request finds it: under the access epoch of now.
+  Task<std::shared_ptr<const contract::Principal>> find_key(std::string_view secret) {
+    co_return co_await keys.find_by_secret(secret, co_await epoch.current());
+  }
 };
 
 // "code param" of the ApiError that the work ends with; "" when it ends well.

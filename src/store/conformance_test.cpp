@@ -61,8 +61,8 @@ TEST_P(StoreConformance, TheFirstStartMakesEverythingOnce) {
     EXPECT_EQ((co_await b.organizations.find_first())->id, first.organization);
     EXPECT_EQ((co_await b.organizations.get(first.organization)).id, first.organization);
     EXPECT_EQ((co_await b.projects.get_default(first.organization)).id, first.project);
-    const auto admin = co_await b.keys.find_by_secret(first.admin_key);
-    const auto project = co_await b.keys.find_by_secret(first.project_key);
+    const auto admin = co_await b.find_key(first.admin_key);
+    const auto project = co_await b.find_key(first.project_key);
     EXPECT_TRUE(admin && admin->kind == KeyKind::admin && !admin->project);
     EXPECT_TRUE(project && project->kind == KeyKind::project && project->project == first.project);
     EXPECT_TRUE(first.admin_key.starts_with("sk-admin-"));
@@ -91,12 +91,12 @@ TEST_P(StoreConformance, KeysAreFoundByTheirSecretOnly) {
     EXPECT_TRUE(created.secret.starts_with("sk-svcacct-"));
     EXPECT_GE(created.secret.size(), std::string_view("sk-svcacct-").size() + 48);
     for (int i = 0; i < 3; ++i) {
-      const auto found = co_await s.keys.find_by_secret(created.secret);
+      const auto found = co_await s.find_key(created.secret);
       EXPECT_TRUE(found && found->key == created.record.id && found->kind == KeyKind::service_account &&
                   found->project == own.project && found->owner.id == key.owner);
     }
-    EXPECT_EQ(co_await s.keys.find_by_secret(created.secret + "x"), nullptr);
-    EXPECT_EQ(co_await s.keys.find_by_secret(""), nullptr);
+    EXPECT_EQ(co_await s.find_key(created.secret + "x"), nullptr);
+    EXPECT_EQ(co_await s.find_key(""), nullptr);
     EXPECT_EQ(created.record.redacted_value.find(created.secret), std::string::npos);
     co_await s.database->read([&](db::Connection& connection) {
       for (const db::Row row : connection.query("SELECT hash, redacted_value FROM api_keys")) {
@@ -110,7 +110,7 @@ TEST_P(StoreConformance, KeysAreFoundByTheirSecretOnly) {
 // SQLite: at once. PostgreSQL: when the announcement has come.
 Task<bool> gone_within_a_second(Server& server, std::string secret) {
   for (const auto end = std::chrono::steady_clock::now() + 1s; std::chrono::steady_clock::now() < end;) {
-    if (!co_await server.keys.find_by_secret(secret)) co_return true;
+    if (!co_await server.find_key(secret)) co_return true;
     co_await async::sleep_for(5ms);
   }
   co_return false;
@@ -122,15 +122,15 @@ TEST_P(StoreConformance, ARevokedKeyIsGoneEverywhereAtOnce) {
   const Tenant tenant = make_tenant(*here);
   run([](Server& a, Server& b, Tenant own, NewKey wanted, FakeClock& clock) -> Task<void> {
     const auto key = co_await a.keys.create(wanted);
-    EXPECT_NE(co_await a.keys.find_by_secret(key.secret), nullptr);
-    EXPECT_NE(co_await b.keys.find_by_secret(key.secret), nullptr);
+    EXPECT_NE(co_await a.find_key(key.secret), nullptr);
+    EXPECT_NE(co_await b.find_key(key.secret), nullptr);
     EXPECT_FALSE(co_await revoke(a, clock, OrganizationId("org-other"), key.record.id));
-    EXPECT_NE(co_await b.keys.find_by_secret(key.secret), nullptr);
+    EXPECT_NE(co_await b.find_key(key.secret), nullptr);
     EXPECT_TRUE(co_await revoke(a, clock, own.organization, key.record.id));
-    EXPECT_EQ(co_await a.keys.find_by_secret(key.secret), nullptr);
+    EXPECT_EQ(co_await a.find_key(key.secret), nullptr);
     EXPECT_TRUE(co_await gone_within_a_second(b, key.secret));
-    EXPECT_EQ(co_await b.keys.find_by_secret(key.secret), nullptr);
-    EXPECT_EQ(co_await a.keys.find_by_secret(key.secret), nullptr);
+    EXPECT_EQ(co_await b.find_key(key.secret), nullptr);
+    EXPECT_EQ(co_await a.find_key(key.secret), nullptr);
     EXPECT_FALSE(co_await revoke(a, clock, own.organization, key.record.id));
   }(*here, *there, tenant, key_of(*here, tenant), clock_));
 }
@@ -217,12 +217,12 @@ TEST_P(StoreConformance, KeysOfAnArchivedProjectDoNotOpen) {
   const Tenant tenant = make_tenant(*server);
   run([](Server& s, Tenant own, NewKey wanted) -> Task<void> {
     const auto key = co_await s.keys.create(wanted);
-    EXPECT_NE(co_await s.keys.find_by_secret(key.secret), nullptr);
+    EXPECT_NE(co_await s.find_key(key.secret), nullptr);
     co_await s.database->write(db::WriteScope::everyone(), [&](db::Connection& connection) {
       connection.execute("UPDATE projects SET status = 'archived' WHERE id = $1", {own.project});
       AccessEpoch::advance_in(connection, own.organization);
     });
-    EXPECT_EQ(co_await s.keys.find_by_secret(key.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(key.secret), nullptr);
   }(*server, tenant, key_of(*server, tenant)));
 }
 
@@ -234,7 +234,7 @@ TEST_P(StoreConformance, KeyUsesAreWrittenInBatches) {
     const auto writes = [&s] { return s.database->counters().writes; };
     const auto before = writes();
     for (int i = 0; i < 50; ++i)
-      co_await s.keys.find_by_secret(key.secret);
+      co_await s.find_key(key.secret);
     EXPECT_EQ(writes(), before);
     co_await s.keys.flush_uses();
     EXPECT_EQ(writes(), before + 1);
@@ -242,7 +242,7 @@ TEST_P(StoreConformance, KeyUsesAreWrittenInBatches) {
     co_await s.keys.flush_uses();  // used again within the minute: nothing to write
     EXPECT_EQ(writes(), before + 1);
     clock.advance(61s);
-    co_await s.keys.find_by_secret(key.secret);
+    co_await s.find_key(key.secret);
     co_await s.keys.flush_uses();
     EXPECT_EQ(writes(), before + 2);
     EXPECT_EQ((co_await s.directory.get(own, key.record.id)).last_used_at, clock.unix_now());

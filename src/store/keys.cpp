@@ -106,14 +106,13 @@ std::optional<KeyRecord> find_active(db::Connection& connection, const std::stri
 
 }  // namespace
 
-Task<std::shared_ptr<const contract::Principal>> Keys::find_by_secret(std::string_view secret) {
+Task<std::shared_ptr<const contract::Principal>> Keys::find_by_secret(std::string_view secret,
+                                                                      std::uint64_t epoch) {
   const KeyedHash::Digest digest = hash_(secret);
-  auto epoch = epoch_.find_current();  // before the row is read
-  if (!epoch) epoch = co_await epoch_.read();
   {
     std::lock_guard lock(mutex_);
     const auto found = cache_.find(digest);
-    if (found != cache_.end() && found->second.epoch == *epoch) co_return use(found->second);
+    if (found != cache_.end() && found->second.epoch == epoch) co_return use(found->second);
   }
   auto record = co_await database_.read_first([hash = text::sha256_hex(secret)](db::Connection& connection) {
     return find_active(connection, hash);
@@ -130,7 +129,7 @@ Task<std::shared_ptr<const contract::Principal>> Keys::find_by_secret(std::strin
                std::move(record->project), std::move(record->owner)),
            .expires_at = record->expires_at,
            .last_used_at = record->last_used_at,
-           .epoch = *epoch};
+           .epoch = epoch};
   co_return use(entry);
 }
 

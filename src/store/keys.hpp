@@ -55,14 +55,15 @@ struct CreatedKey {
 // Thread: any. Owned by app/.
 class Keys {
  public:
-  Keys(db::Database& database, AccessEpoch& epoch, const Clock& clock, IdSource& ids)
-      : database_(database), epoch_(epoch), clock_(clock), ids_(ids) {}
+  Keys(db::Database& database, const Clock& clock, IdSource& ids)
+      : database_(database), clock_(clock), ids_(ids) {}
 
   // For whom the key that `secret` belongs to acts, and what they may do; null when it is unknown, revoked or
   // past its end, its project is archived, or its owner is gone or no longer in the project. Kept in memory
-  // until the access epoch moves: a key that another process revoked a moment ago is not found. Notes the use
-  // (see record_uses).
-  Task<std::shared_ptr<const contract::Principal>> find_by_secret(std::string_view secret);
+  // until the access epoch, of which the caller tells the value, moves: a key that another process revoked a
+  // moment ago is not found. Notes the use (see record_uses).
+  Task<std::shared_ptr<const contract::Principal>> find_by_secret(std::string_view secret,
+                                                                  std::uint64_t epoch);
 
   Task<CreatedKey> create(NewKey key);
   // For who writes more in the same transaction. Thread: the database's.
@@ -98,7 +99,6 @@ class Keys {
   std::shared_ptr<const contract::Principal> use(Entry& entry);
 
   db::Database& database_;
-  AccessEpoch& epoch_;
   const Clock& clock_;
   IdSource& ids_;
   const KeyedHash hash_;  // of a secret, for the cache: a request pays for no SHA-256

@@ -110,10 +110,10 @@ TEST_P(StoreConformance, WhoLeavesTakesKeysAndSessionsAlong) {
     co_await add_session();
 
     co_await s.members.remove(actor, second.id, ada.id);
-    EXPECT_EQ(co_await s.keys.find_by_secret(second_key.secret), nullptr);
-    EXPECT_NE(co_await s.keys.find_by_secret(first_key.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(second_key.secret), nullptr);
+    EXPECT_NE(co_await s.find_key(first_key.secret), nullptr);
     co_await s.users.remove(actor, ada.id);
-    EXPECT_EQ(co_await s.keys.find_by_secret(first_key.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(first_key.secret), nullptr);
     EXPECT_EQ(co_await count_sessions(), 0u);
     EXPECT_TRUE((co_await s.members.list(own, {})).items.empty());
     EXPECT_FALSE(co_await s.users.set_password_hash(own.organization, ada.id, "h3"));

@@ -56,7 +56,7 @@ TEST_P(StoreConformance, AServiceAccountHasAKeyUntilItIsDeleted) {
     const Tenant there{own.organization, second.id};
     const auto created = co_await s.accounts.create(actor, second.id, "robot");
     EXPECT_TRUE(created.key.secret.starts_with("sk-svcacct-"));
-    const auto opened = co_await s.keys.find_by_secret(created.key.secret);
+    const auto opened = co_await s.find_key(created.key.secret);
     EXPECT_TRUE(opened && opened->project == second.id && opened->owner.id == created.account.id.str() &&
                 opened->owner.projects.at(second.id) == ProjectRole::member);
     EXPECT_EQ((co_await s.accounts.get(there, created.account.id)).name, "robot");
@@ -73,13 +73,13 @@ TEST_P(StoreConformance, AServiceAccountHasAKeyUntilItIsDeleted) {
     EXPECT_TRUE(!page.has_more && page.items.size() == 1 && page.items[0].id == other_account.account.id);
 
     co_await s.accounts.remove(actor, second.id, created.account.id);
-    EXPECT_EQ(co_await s.keys.find_by_secret(created.key.secret), nullptr);
-    EXPECT_NE(co_await s.keys.find_by_secret(other_account.key.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(created.key.secret), nullptr);
+    EXPECT_NE(co_await s.find_key(other_account.key.secret), nullptr);
     EXPECT_EQ(co_await events(s), (Types{"project.created", "service_account.created", "api_key.created",
                                          "service_account.created", "api_key.created", "api_key.deleted",
                                          "service_account.deleted"}));
     co_await s.projects.archive(actor, second.id);
-    EXPECT_EQ(co_await s.keys.find_by_secret(other_account.key.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(other_account.key.secret), nullptr);
     EXPECT_EQ(co_await refusal([&] { return s.accounts.create(actor, second.id, "x"); }),
               "project_archived project_id");
     EXPECT_EQ(co_await refusal([&] { return s.accounts.list(there, {}); }), "project_archived project_id");
@@ -114,7 +114,7 @@ TEST_P(StoreConformance, KeysOfAProjectAreListedWithTheirOwners) {
     EXPECT_TRUE(last.id == minted.record.id && last.owner.kind == OwnerKind::user &&
                 last.owner.email == "a@x.org" && last.owner.project_role == ProjectRole::owner);
     EXPECT_FALSE(last.last_used_at.has_value());
-    co_await s.keys.find_by_secret(minted.secret);
+    co_await s.find_key(minted.secret);
     EXPECT_EQ((co_await s.directory.get(there, minted.record.id)).last_used_at, clock.unix_now());
     co_await s.keys.flush_uses();
     EXPECT_EQ((co_await s.directory.get(there, minted.record.id)).last_used_at, clock.unix_now());
@@ -129,7 +129,7 @@ TEST_P(StoreConformance, KeysOfAProjectAreListedWithTheirOwners) {
     EXPECT_EQ(co_await refusal([&] { return keys.list({own.organization, ProjectId("none")}, {}); }),
               "not_found project_id");
     co_await keys.revoke(actor, second.id, minted.record.id);
-    EXPECT_EQ(co_await s.keys.find_by_secret(minted.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(minted.secret), nullptr);
     EXPECT_EQ(co_await refusal([&] { return keys.revoke(actor, second.id, minted.record.id); }),
               "not_found key_id");
     EXPECT_EQ((co_await keys.list(there, {})).items.size(), 1u);
@@ -152,7 +152,7 @@ TEST_P(StoreConformance, AdminKeysBelongToWhoMadeThem) {
     EXPECT_TRUE(made.secret.starts_with("sk-admin-"));
     EXPECT_TRUE(made.key.owner.name == "Ada" && made.key.owner.role == OrganizationRole::owner &&
                 made.key.owner.since == ada.added_at);
-    const auto opened = co_await s.keys.find_by_secret(made.secret);
+    const auto opened = co_await s.find_key(made.secret);
     EXPECT_TRUE(opened && opened->kind == KeyKind::admin && opened->owner.email == "a@x.org");
     const auto page = co_await keys.list_admin(own.organization, {.order = Order::descending});
     EXPECT_TRUE(page.items.size() == 2 && page.items[0].id == made.key.id);
@@ -161,7 +161,7 @@ TEST_P(StoreConformance, AdminKeysBelongToWhoMadeThem) {
               "not_found key_id");
     EXPECT_EQ((co_await keys.get_admin(own.organization, made.key.id)).name, "mine");
     co_await keys.revoke_admin(actor, made.key.id);
-    EXPECT_EQ(co_await s.keys.find_by_secret(made.secret), nullptr);
+    EXPECT_EQ(co_await s.find_key(made.secret), nullptr);
     EXPECT_EQ(co_await refusal([&] { return keys.revoke_admin(actor, made.key.id); }), "not_found key_id");
     EXPECT_EQ(co_await events(s), (Types{"user.added", "api_key.created", "api_key.deleted"}));
   }(*server, tenant, foreign, act_for(tenant)));

@@ -49,11 +49,10 @@ RateLimitValues lay_over(const RateLimitValues& known, const RateLimitValues& va
 
 }  // namespace
 
-Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, std::string_view model) {
-  auto epoch = epoch_.find_current();  // before the rows are read
-  if (!epoch) epoch = co_await epoch_.read();
-  Shared limits = find_cached(project, *epoch);
-  if (!limits) limits = co_await read(project, *epoch);
+Task<std::optional<RateLimitValues>> RateLimits::find(const ProjectId& project, std::string_view model,
+                                                      std::uint64_t epoch) {
+  Shared limits = find_cached(project, epoch);
+  if (!limits) limits = co_await read(project, epoch);
   const auto found = limits->find(model);
   if (found == limits->end()) co_return std::nullopt;
   co_return found->second;

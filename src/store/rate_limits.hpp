@@ -41,11 +41,13 @@ struct RateLimitChange {
 // Thread: any. Owned by app/.
 class RateLimits {
  public:
-  RateLimits(db::Database& database, AccessEpoch& epoch, const Clock& clock, IdSource& ids)
-      : database_(database), epoch_(epoch), clock_(clock), ids_(ids) {}
+  RateLimits(db::Database& database, const Clock& clock, IdSource& ids)
+      : database_(database), clock_(clock), ids_(ids) {}
 
-  // What a project has of its own for a model. Kept in memory until the access epoch moves.
-  Task<std::optional<RateLimitValues>> find(const ProjectId& project, std::string_view model);
+  // What a project has of its own for a model. Kept in memory until the access epoch, of which the caller
+  // tells the value, moves.
+  Task<std::optional<RateLimitValues>> find(const ProjectId& project, std::string_view model,
+                                            std::uint64_t epoch);
 
   // All of a project. Throws ApiError 404 when the organization has no such project.
   Task<ProjectRateLimits> list(OrganizationId organization, ProjectId project);
@@ -66,7 +68,6 @@ class RateLimits {
   Task<Shared> read(const ProjectId& project, std::uint64_t epoch);
 
   db::Database& database_;
-  AccessEpoch& epoch_;
   const Clock& clock_;
   IdSource& ids_;
   std::mutex mutex_;

@@ -94,14 +94,14 @@ class Upgrade : public testing::TestWithParam<std::tuple<db::Engine, int>> {
 
 // What the stores make of the rows, by the version that they are of.
 Task<void> use_foundation(Server& s, const Tenant& own) {
-  const auto key = co_await s.keys.find_by_secret("sk-proj-upgrade-1");
+  const auto key = co_await s.find_key("sk-proj-upgrade-1");
   EXPECT_TRUE(key && key->organization == own.organization && key->project == own.project);
   if (key) {
     EXPECT_EQ(key->owner.name, "Bootstrap");
     EXPECT_EQ(key->owner.role, contract::OrganizationRole::owner);
   }
-  EXPECT_NE(co_await s.keys.find_by_secret("sk-admin-upgrade-1"), nullptr);
-  EXPECT_EQ(co_await s.keys.find_by_secret("sk-proj-revoked-1"), nullptr);
+  EXPECT_NE(co_await s.find_key("sk-admin-upgrade-1"), nullptr);
+  EXPECT_EQ(co_await s.find_key("sk-proj-revoked-1"), nullptr);
   EXPECT_EQ((co_await s.organizations.find_first())->name, "First");
   const auto projects = co_await s.projects.list(own.organization, ProjectsShown::all, {});
   EXPECT_EQ(projects.items.size(), 2u);
@@ -128,7 +128,7 @@ Task<void> use_foundation(Server& s, const Tenant& own) {
 }
 
 Task<void> use_people(Server& s, const Clock& clock, IdSource& ids, const Tenant& own) {
-  const auto key = co_await s.keys.find_by_secret("sk-proj-upgrade-2");
+  const auto key = co_await s.find_key("sk-proj-upgrade-2");
   EXPECT_TRUE(key && key->owner.email == "bob@example.org");
   EXPECT_EQ((co_await s.users.list(own.organization, {}, {})).items.size(), 2u);
   EXPECT_TRUE((co_await s.users.find_by_email(own.organization, "ada@example.org")).has_value());
@@ -193,8 +193,8 @@ TEST_P(Upgrade, KeepsEveryRowAndGoesOn) {
                   active.certificates[1].projects == std::vector{tenant.project});
     }
     if (from >= 6) {
-      RateLimits limits(*s.database, s.epoch, clock, ids);
-      const auto own_limits = co_await limits.find(tenant.project, "tiny");
+      RateLimits limits(*s.database, clock, ids);
+      const auto own_limits = co_await limits.find(tenant.project, "tiny", co_await s.epoch.current());
       EXPECT_TRUE(own_limits && own_limits->requests_per_minute == 60 &&
                   own_limits->requests_per_day == 1000 && !own_limits->tokens_per_minute);
     }

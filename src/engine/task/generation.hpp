@@ -26,8 +26,7 @@ class ChatEngine {
  public:
   virtual ~ChatEngine() = default;
   virtual Task<json::object> chat(const json::object& request, CallContext& call) = 0;
-  virtual Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request,
-                                                         CallContext& call) = 0;
+  virtual Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request, CallContext& call) = 0;
 };
 
 class CompletionEngine {
