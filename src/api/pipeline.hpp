@@ -5,8 +5,8 @@
 //
 // Authentication needs the header only and comes before admission, so a stranger never holds memory for a
 // body. What a handler makes a model do it does through a metered call (metering): budget and limits first,
-// and what was used is counted before the last byte of the reply. Of the steps, admission to validation are
-// in request_body, replies and their ends in reply_sender.
+// and what was used is counted before the last byte of the reply. Admission to validation are in
+// request_body, replies and their ends in reply_sender.
 #pragma once
 
 #include <atomic>
@@ -43,7 +43,7 @@ struct PipelineSettings {
 // What the pipeline needs from the process; made by app/ and complete before the first request.
 struct ProcessState {
   std::atomic<bool> ready{false};
-  // Who acts for requests without a valid key where authentication is switched off.
+  // The principal of requests without a valid key where authentication is switched off.
   std::shared_ptr<const contract::Principal> anonymous;
   std::function<net::ServerStatistics()> server_statistics;
 };
@@ -67,7 +67,7 @@ class Pipeline final : public net::RequestHandler {
   Task<void> answer_operation(Exchange& exchange);
   // The operation, by method and path. ApiError 404, 405.
   contract::Route find_route(Exchange& exchange) const;
-  // Who asks; nobody where the operation needs nobody. ApiError 401.
+  // The principal of the request; none where the operation needs none. ApiError 401.
   Task<void> identify(Exchange& exchange);
   // The call, when whoever asks may make it. ApiError 403, 400, 501.
   Call& authorize_call(Exchange& exchange, const contract::Route& route) const;

@@ -23,7 +23,7 @@
 
 namespace hearth::api {
 
-// Who somebody is, programs and people.
+// The identity of programs and people.
 struct IdentityServices {
   store::AccessEpoch& epoch;
   store::Keys& keys;

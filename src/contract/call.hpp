@@ -32,8 +32,8 @@ struct Call {
   json::object query;
   // The parsed body; null without one. The handler may take values out of it.
   json::value* body = nullptr;
-  // Of a multipart body, in the order in which they came. Those that the handler does not keep are gone with
-  // this call.
+  // The files of a multipart body, in the order in which they came. Those that the handler does not keep
+  // are gone with this call.
   std::vector<IncomingFile> files;
 
   // Paths of parameters that are accepted without effect; the reply's header x-hearth-ignored names them.

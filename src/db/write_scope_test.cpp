@@ -102,7 +102,7 @@ Task<std::int64_t> total(Database& database) {
   });
 }
 
-// Of one server: writes of one scope, of two in whatever order they are named, and of all.
+// The writes of one server: in one scope, in two in whatever order they are named, and in all.
 Task<void> write_at_random(Database& database, unsigned seed, int count, std::atomic<int>& added) {
   std::mt19937 random(seed);
   const auto choose = [&random](int below) {

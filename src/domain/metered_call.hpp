@@ -35,14 +35,14 @@
 
 namespace hearth::domain {
 
-// Whose budget, limits and usage it is.
+// The project and key whose budget, limits and usage a call belongs to.
 struct Payer {
   store::Tenant tenant;
   KeyId key;  // empty: no key asked for it, but its owner did (a job)
   contract::OwnerKind owner_kind = contract::OwnerKind::user;
   std::string owner;  // of the user or the service account
 
-  // Of a project's key.
+  // The payer of a request with a project's key.
   static Payer of(const contract::Principal& principal);
 };
 
