@@ -1,5 +1,6 @@
 #include "api/metrics.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -32,6 +33,32 @@ std::string label(std::string_view value) {
   return out;
 }
 
+void render_jobs(std::string& out, const JobMetrics& jobs) {
+  header(out, "hearth_jobs", "gauge", "Jobs that have not ended, by kind and state; scheduled: not yet due.");
+  for (const jobs::KindStatistics& kind : jobs.kinds) {
+    line(out, "hearth_jobs{{kind=\"{}\",state=\"waiting\"}} {}", label(kind.kind), kind.waiting);
+    line(out, "hearth_jobs{{kind=\"{}\",state=\"scheduled\"}} {}", label(kind.kind), kind.scheduled);
+    line(out, "hearth_jobs{{kind=\"{}\",state=\"running\"}} {}", label(kind.kind), kind.running);
+  }
+  header(out, "hearth_jobs_oldest_seconds", "gauge", "How long the oldest due job of the kind has waited.");
+  for (const jobs::KindStatistics& kind : jobs.kinds) {
+    const auto waited = kind.waiting == 0 ? 0.0 : static_cast<double>(jobs.now - kind.oldest) / 1e3;
+    line(out, "hearth_jobs_oldest_seconds{{kind=\"{}\"}} {}", label(kind.kind), std::max(waited, 0.0));
+  }
+  header(out, "hearth_job_attempts_total", "counter",
+         "Attempts that ended in this process, by kind and outcome.");
+  for (const auto& [kind, counts] : jobs.counts) {
+    const std::array<std::pair<std::string_view, std::uint64_t>, 6> outcomes{{{"succeeded", counts.succeeded},
+                                                                              {"failed", counts.failed},
+                                                                              {"retried", counts.retried},
+                                                                              {"cancelled", counts.cancelled},
+                                                                              {"released", counts.released},
+                                                                              {"lost", counts.lost}}};
+    for (const auto& [outcome, count] : outcomes)
+      line(out, "hearth_job_attempts_total{{kind=\"{}\",outcome=\"{}\"}} {}", label(kind), outcome, count);
+  }
+}
+
 }  // namespace
 
 Metrics::Metrics(std::span<const contract::Operation> operations)
@@ -50,7 +77,8 @@ void Metrics::finished(const contract::Operation* operation, int status, std::ch
 }
 
 std::string Metrics::render(const net::ServerStatistics& server,
-                            const std::vector<engine::EngineStatus>& engines, const Tokens& tokens) const {
+                            const std::vector<engine::EngineStatus>& engines, const Tokens& tokens,
+                            const JobMetrics& jobs) const {
   std::string out;
   header(out, "hearth_requests_total", "counter", "Requests by operation and class of status.");
   const auto name_of = [this](std::size_t i) {
@@ -109,6 +137,7 @@ std::string Metrics::render(const net::ServerStatistics& server,
   for (const auto& engine : engines) {
     line(out, "hearth_engine_memory_bytes{{model=\"{}\"}} {}", label(engine.model), engine.memory_bytes);
   }
+  render_jobs(out, jobs);
   return out;
 }
 

@@ -14,9 +14,17 @@
 #include "contract/operation.hpp"
 #include "domain/metered_call.hpp"
 #include "engine/engines.hpp"
+#include "jobs/runner.hpp"
 #include "net/http_server.hpp"
 
 namespace hearth::api {
+
+// What /metrics says of background jobs.
+struct JobMetrics {
+  std::vector<jobs::KindStatistics> kinds;           // of the database
+  std::map<std::string, jobs::RunnerCounts> counts;  // of this process
+  jobs::UnixMillis now = 0;
+};
 
 // Thread: any. Counting never blocks: atomics per operation.
 class Metrics {
@@ -28,7 +36,7 @@ class Metrics {
 
   using Tokens = std::map<std::string, domain::Metering::Tokens, std::less<>>;
   std::string render(const net::ServerStatistics& server, const std::vector<engine::EngineStatus>& engines,
-                     const Tokens& tokens) const;
+                     const Tokens& tokens, const JobMetrics& jobs) const;
 
  private:
   static constexpr std::array<double, 12> bounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,

@@ -119,7 +119,7 @@ Task<bool> Pipeline::answer_own(Exchange& exchange) {
   } else if (path == "/metrics") {
     type = "text/plain; version=0.0.4; charset=utf-8";
     body = metrics_.render(process_.server_statistics(), services_.models.engines.status(),
-                           services_.metering.calls.tokens());
+                           services_.metering.calls.tokens(), co_await process_.job_metrics());
   } else if (path == "/openapi.json") {
     type = "application/json";
     body = api_.openapi;

@@ -46,6 +46,7 @@ struct ProcessState {
   // The principal of requests without a valid key where authentication is switched off.
   std::shared_ptr<const contract::Principal> anonymous;
   std::function<net::ServerStatistics()> server_statistics;
+  std::function<Task<JobMetrics>()> job_metrics;
 };
 
 // Thread: one handle() per request, each on its session's executor.

@@ -10,6 +10,7 @@
 #include "domain/metered_call.hpp"
 #include "domain/model_directory.hpp"
 #include "domain/rate_limiter.hpp"
+#include "jobs/runner.hpp"
 #include "store/access_epoch.hpp"
 #include "store/administration.hpp"
 #include "store/audit_logs.hpp"
@@ -75,6 +76,7 @@ struct Services {
   ModelServices models;
   MeteringServices metering;
   ObjectServices objects;
+  jobs::Runner& jobs;
 };
 
 }  // namespace hearth::api

@@ -128,6 +128,8 @@ struct TestServices {
   domain::SpendLimits spend_limits{budgets, *database, recorder.ledger(), clock, {}};
   store::RateLimits rate_limits{*database, clock, ids};
   domain::RateLimiter rate_limiter{rate_limits, clock, {}};
+  async::Runtime background{1};
+  jobs::Runner jobs{background.executor(0), *database, clock, ids, {}, {}};  // runs nothing
   domain::Metering metering{spend_limits, rate_limiter, recorder, {}};
   Services services{
       .clock = clock,
@@ -149,7 +151,8 @@ struct TestServices {
                        .audit_logs = audit_logs},
       .models = {.directory = models, .engines = engines, .inference = inference},
       .metering = {.calls = metering, .rate_limiter = rate_limiter, .usage = usage, .currency = "usd"},
-      .objects = {.chat_completions = chat_completions, .blobs = blobs}};
+      .objects = {.chat_completions = chat_completions, .blobs = blobs},
+      .jobs = jobs};
   store::Bootstrap tenant;  // its keys too
 };
 

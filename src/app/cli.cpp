@@ -15,10 +15,12 @@
 #include "app/config_load.hpp"
 #include "app/config_print.hpp"
 #include "app/db_command.hpp"
+#include "app/jobs_command.hpp"
 #include "app/models_command.hpp"
 #include "app/pull_command.hpp"
 #include "app/server.hpp"
 #include "app/settings.hpp"
+#include "app/worker.hpp"
 #include "base/api_error.hpp"
 #include "contract/openapi.hpp"
 
@@ -153,10 +155,12 @@ class CommandLine {
     root_.set_version_flag("--version", version());
     root_.footer("Exit status: 0 done, 1 failed, 2 wrong usage or configuration.");
     add_serve();
+    add_worker();
     add_config();
     add_models();
     add_db();
     add_admin();
+    add_jobs();
     root_.add_subcommand("openapi", "Print the OpenAPI document that is served")->callback([] {
       const std::string_view document = contract::openapi_json();
       fmt::print("{}\n", document);
@@ -192,6 +196,17 @@ class CommandLine {
       const Config config = flags.config();
       log::configure(config.log.level, config.log.format);
       status_ = Server(config, welcome_for(config, welcome_)).run();
+    });
+  }
+
+  void add_worker() {
+    CLI::App& worker =
+        add(root_, "worker",
+            "Run background jobs until SIGTERM or SIGINT, beside the servers of the same database");
+    worker.callback([&flags = flags_of_last()] {
+      const Config config = flags.config();
+      log::configure(config.log.level, config.log.format);
+      run_worker(config);
     });
   }
 
@@ -354,6 +369,30 @@ class CommandLine {
         .callback([&flags = flags_of_last()] { deactivate_certificates(flags.config()); });
   }
 
+  void add_jobs() {
+    CLI::App& jobs = *root_.add_subcommand(
+        "jobs", "The background's jobs; works beside a running server, which sees the change");
+    jobs.require_subcommand(1);
+    CLI::App& list = add(jobs, "list", "The newest first");
+    list.add_option("--kind", listed_.kind, "Only those of this kind")->type_name("TEXT");
+    list.add_option("--state", listed_.state, "Only queued, running, succeeded, failed or cancelled ones")
+        ->type_name("STATE");
+    list.add_option("--limit", listed_.limit, "At the most; 50 when left out")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1, 10'000));
+    list.callback([this, &flags = flags_of_last()] { list_jobs(flags.config(), listed_); });
+
+    const auto add_one = [&](const std::string& name, const std::string& about,
+                             void (*command)(const Config&, const std::string&)) {
+      CLI::App& one = add(jobs, name, about);
+      one.add_option("ID", name_, "Id of the job")->required();
+      one.callback([this, command, &flags = flags_of_last()] { command(flags.config(), name_); });
+    };
+    add_one("show", "Everything about one job", show_job);
+    add_one("cancel", "End a job; what it has written stays", cancel_job);
+    add_one("retry", "Run a job again that failed or was cancelled, from where it was", retry_job);
+  }
+
   void add_email(CLI::App& command) {
     command.add_option("EMAIL", admin_.email, "Email address of the person")->required();
   }
@@ -384,6 +423,7 @@ class CommandLine {
   CopyRequest copy_;
   std::string target_;
   AdminRequest admin_;
+  ListJobs listed_;
   std::string project_;
   std::string amount_;
   bool admin_key_ = false;

@@ -1,6 +1,8 @@
 #include "app/config.hpp"
 
 #include <algorithm>
+#include <array>
+#include <unistd.h>
 
 #include "engine/engine_kinds.hpp"
 
@@ -84,6 +86,15 @@ domain::LimiterSettings limiter_settings(const Config& config) {
                        .batch_input_tokens_per_day = limit(limits.batch_input_tokens_per_day)},
           .reservation_time = limits.reservation_time,
           .failure = limits.redis_failure};
+}
+
+jobs::RunnerSettings runner_settings(const Config& config) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return {.places = config.jobs.places,
+          .lease_time = config.jobs.lease_time,
+          .heartbeat = config.jobs.heartbeat,
+          .host = host.data()};
 }
 
 std::vector<engine::Model> configured_models(const Config& config) {

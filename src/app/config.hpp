@@ -19,6 +19,7 @@
 #include "domain/limits/settings.hpp"
 #include "engine/catalogue/model.hpp"
 #include "engine/engines.hpp"
+#include "jobs/runner.hpp"
 #include "net/http_server.hpp"
 
 namespace hearth::app {
@@ -85,6 +86,15 @@ struct Config {
     bool enabled = true;
   } usage;
 
+  // The background's: lease_time and heartbeat hold for the processes that share a database.
+  struct Jobs {
+    std::uint32_t places = 8;
+    std::chrono::milliseconds lease_time{30'000};
+    std::chrono::milliseconds heartbeat{5'000};
+    std::chrono::milliseconds kept{7 * 86'400'000LL};
+    std::chrono::milliseconds sweep_interval{3'600'000};
+  } jobs;
+
   struct Smtp {
     std::string url;  // empty = nothing is sent
     std::string user;
@@ -147,6 +157,8 @@ std::vector<net::ListenAddress> listen_addresses(const Config& config);
 engine::EngineSettings engine_settings(const Config& config);
 
 domain::LimiterSettings limiter_settings(const Config& config);
+
+jobs::RunnerSettings runner_settings(const Config& config);
 
 // The models of the configuration. A local model without a setting for it has empty `capabilities`: its
 // file tells what it can do.

@@ -58,6 +58,8 @@ class Checker {
            "expected redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix://[USER:PASSWORD@]/PATH[?db=DB]");
     }
     check_smtp();
+    if (config_.jobs.heartbeat * 3 > config_.jobs.lease_time)
+      fail("jobs.heartbeat", "expected a third of jobs.lease_time at the most");
     for (const auto& [name, model] : config_.models)
       check_model(model_table_name(name), model);
     check_aliases();

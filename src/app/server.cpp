@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/pipeline.hpp"
+#include "app/background.hpp"
 #include "app/bootstrap_file.hpp"
 #include "app/builtin_model.hpp"
 #include "app/data_directory.hpp"
@@ -141,6 +142,7 @@ class RunningServer {
         redis_(limits_redis(config, runtime_.executor(0))),
         rate_limiter_(rate_limits_, clock_, limiter_settings(config), shared_ledger(config, redis_.get())),
         metering_(spend_limits_, rate_limiter_, usage_recorder_, metering_settings(config)),
+        background_(config, runtime_.executor(0), *database_, clock_, ids_),
         services_{.clock = clock_,
                   .ids = ids_,
                   .identity = {.epoch = access_epoch_,
@@ -163,7 +165,8 @@ class RunningServer {
                                .rate_limiter = rate_limiter_,
                                .usage = usage_,
                                .currency = config.costs.currency},
-                  .objects = {.chat_completions = chat_completions_, .blobs = blobs_}},
+                  .objects = {.chat_completions = chat_completions_, .blobs = blobs_},
+                  .jobs = background_.runner()},
         pipeline_(services_,
                   {.reply_heads = {.cors_origins = config.server.cors_origins},
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
@@ -173,6 +176,7 @@ class RunningServer {
         server_(runtime_, pipeline_, config.server.limits),
         scope_(runtime_.executor(0)) {
     server_.demand_certificates(client_certificates_);
+    process_.job_metrics = [this] { return background_.metrics(); };
     process_.server_statistics = [this] { return server_.statistics(); };
   }
 
@@ -201,6 +205,7 @@ class RunningServer {
     if (redis_) scope_.spawn("redis", redis_->run());
     scope_.spawn("key uses", keys_.record_uses());
     scope_.spawn("usage", usage_recorder_.run());
+    background_.runner().start();
     scope_.spawn("readiness", watch_readiness(process_, models_, engines_, std::move(probed), clock_));
     try {
       co_await server_.serve();
@@ -208,6 +213,7 @@ class RunningServer {
       log::error("the listener failed", {{"cause", error.what()}});
       status = 1;
     }
+    co_await background_.runner().stop();
     co_await engines_.stop();
     scope_.cancel();
     co_await scope_.join();
@@ -281,6 +287,7 @@ class RunningServer {
     const int first = co_await signals.async_wait(boost::asio::use_awaitable);
     log::info("draining", {{"signal", first}});
     process_.ready = false;
+    background_.runner().drain();
     server_.shutdown(config_.server.drain_deadline);
     co_await signals.async_wait(boost::asio::use_awaitable);
     log::warn("second signal: running requests are cut");
@@ -322,6 +329,7 @@ class RunningServer {
   std::unique_ptr<net::RedisClient> redis_;
   domain::RateLimiter rate_limiter_;
   domain::Metering metering_;
+  Background background_;
   api::Services services_;
   api::ProcessState process_;
   api::Pipeline pipeline_;

@@ -68,6 +68,12 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"limits.redis_failure", Form::choice, "While Redis does not answer: let all requests through, refuse them (503), or count in each process.", {}, ledger_failure_names}, AT(limits.redis_failure)},
 
     {{"usage.enabled", Form::boolean, "Count what requests use. Without it usage and costs stay as they are, and budgets are not enforced."}, AT(usage.enabled)},
+    {{"jobs.places", Form::integer, "Background jobs that this process runs at a time; 0: none of the queue's.", thread_count}, AT(jobs.places)},
+    {{"jobs.lease_time", Form::duration, "A process that holds jobs and gives no sign for that long is taken for dead, and others go on with its jobs.", {1000, day}}, AT(jobs.lease_time)},
+    {{"jobs.heartbeat", Form::duration, "Between the signs of a process that holds jobs; a third of the lease at the most.", {100, day}}, AT(jobs.heartbeat)},
+    {{"jobs.kept", Form::duration, "How long jobs that have ended stay in the list.", optional_time}, AT(jobs.kept)},
+    {{"jobs.sweep_interval", Form::duration, "Between two sweeps of what has expired: sessions, links, invites, ended jobs.", {1000, 365 * day}}, AT(jobs.sweep_interval)},
+
     {{"smtp.url", Form::text, "Mail server for sending invitations: \"smtp://host:587\" or \"smtps://host:465\". Empty: none; hearth admin invite-link prints the links."}, AT(smtp.url)},
     {{"smtp.user", Form::text, "Name for logging in at the mail server, which must then use TLS. Empty: no login."}, AT(smtp.user)},
     {{"smtp.password", Form::secret, "Password for the mail server."}, AT(smtp.password)},

@@ -264,4 +264,12 @@ std::optional<User> Invites::accept_in(db::Connection& connection, const Clock& 
   return user;
 }
 
+std::int64_t Invites::remove_expired_in(db::Connection& connection, UnixSeconds before, std::size_t limit) {
+  return connection.execute(
+      "DELETE FROM invites WHERE accepted_at IS NULL AND id IN (SELECT id FROM invites WHERE accepted_at IS "
+      "NULL "
+      "AND expires_at < $1 ORDER BY expires_at LIMIT $2)",
+      {before, limit});
+}
+
 }  // namespace hearth::store

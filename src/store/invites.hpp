@@ -88,6 +88,10 @@ class Invites {
   static std::optional<User> accept_in(db::Connection& connection, const Clock& clock, IdSource& ids,
                                        const std::string& token, const Acceptance& acceptance);
 
+  // Up to `limit` invites that nobody accepted and that expired before `before` are forgotten; how many they
+  // were. Of every organization: for sweeps. Thread: the database's.
+  static std::int64_t remove_expired_in(db::Connection& connection, UnixSeconds before, std::size_t limit);
+
  private:
   db::Database& database_;
   const Clock& clock_;

@@ -47,12 +47,6 @@ std::string Sessions::open_in(db::Connection& connection, const Clock& clock, Id
                               const Actor& actor, std::chrono::seconds lifetime) {
   const UnixSeconds now = clock.unix_now();
   std::string token = ids.secret(token_length);
-  // Whoever logs in sweeps up what has ended in the organization.
-  connection.execute("DELETE FROM sessions WHERE organization_id = $1 AND expires_at <= $2",
-                     {actor.organization, now});
-  connection.execute(
-      "DELETE FROM one_time_links WHERE organization_id = $1 AND purpose = $2 AND expires_at <= $3",
-      {actor.organization, reset_purpose, now});
   connection.execute(
       "INSERT INTO sessions (token_hash, organization_id, user_id, created_at, expires_at) "
       "VALUES ($1, $2, $3, $4, $5)",
@@ -89,6 +83,21 @@ Task<void> Sessions::close(Actor actor, std::string token) {
     AuditLogs::append_in(connection, clock_, ids_, actor,
                          {.type = "logout.succeeded", .resources = {actor.id}});
   });
+}
+
+std::int64_t Sessions::remove_expired_in(db::Connection& connection, UnixSeconds now, std::size_t limit) {
+  return connection.execute(
+      "DELETE FROM sessions WHERE token_hash IN (SELECT token_hash FROM sessions WHERE expires_at <= $1 "
+      "ORDER BY expires_at LIMIT $2)",
+      {now, limit});
+}
+
+std::int64_t Sessions::remove_expired_links_in(db::Connection& connection, UnixSeconds now,
+                                               std::size_t limit) {
+  return connection.execute(
+      "DELETE FROM one_time_links WHERE token_hash IN (SELECT token_hash FROM one_time_links "
+      "WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+      {now, limit});
 }
 
 Task<void> Sessions::note_failure(Actor actor, std::string code, std::string message) {

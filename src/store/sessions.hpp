@@ -38,6 +38,11 @@ class Sessions {
   // Audit event logout.succeeded; nothing where there is no such session of the actor (any more).
   Task<void> close(Actor actor, std::string token);
 
+  // Up to `limit` sessions, or links of any purpose, that have expired are forgotten; how many they were. Of
+  // every organization: for sweeps. Thread: the database's.
+  static std::int64_t remove_expired_in(db::Connection& connection, UnixSeconds now, std::size_t limit);
+  static std::int64_t remove_expired_links_in(db::Connection& connection, UnixSeconds now, std::size_t limit);
+
   // Audit event login.failed. `actor` has no id, and the email that was tried.
   Task<void> note_failure(Actor actor, std::string code, std::string message);
 

@@ -69,7 +69,11 @@ class DbCopy(unittest.TestCase):
         tenants.administer(server, "POST", f"/projects/{closed}/certificates/activate", {"certificate_ids": ids[:1]})
         tenants.archive(server, closed)
         tenants.administer(server, "POST", f"/projects/{project}/rate_limits/rl-up", {"max_requests_per_1_minute": 77})
-        # Neither the API nor the command line puts anything into these three tables yet.
+        # Neither the API nor the command line puts anything into these tables yet, or keeps it there.
+        tenants.change(server, "INSERT INTO job_workers (id, beat, lease_time, host, started_at) VALUES (?, 1, 999999999999, 'there', 1)",
+                       (f"worker_{name}",))
+        tenants.change(server, "INSERT INTO event_streams (id, last_sequence, ended, created_at) VALUES (?, 1, 0, 1)", (f"stream_{name}",))
+        tenants.change(server, "INSERT INTO stream_events (stream_id, sequence, type, data) VALUES (?, 1, 'x', '{}')", (f"stream_{name}",))
         tenants.add_fine_tuned_model(server, f"zz-ft:up:{name}", paths.chat_model())
         tenants.change(server, "INSERT INTO model_aliases (name, target) VALUES (?, 'up')", (f"nick-{name}",))
         tenants.change(server, "INSERT INTO vector_store_bytes (organization_id, project_id, changed_at, bytes) VALUES (?, ?, ?, 4096)",
