@@ -111,7 +111,7 @@ void show_job(const Config& config, const std::string& id) {
                {"started (UTC)", render_time(job->started_at)},
                {"ended (UTC)", render_time(job->ended_at)},
                {"progress", render_progress(job->progress)},
-               {"says", job->progress.text.empty() ? "-" : job->progress.text},
+               {"message", job->progress.text.empty() ? "-" : job->progress.text},
                {"input", json::write(job->input)},
                {"cursor", job->cursor ? json::write(*job->cursor) : "-"},
                {"error", job->error.value_or("-")}});

@@ -1,5 +1,5 @@
-// The events of a stream, kept in the store: who resumes a stream, or follows it on another replica, reads
-// here.
+// The events of a stream, kept in the store: whoever resumes a stream, or follows it on another replica,
+// reads here.
 //
 //   handler ── add() ──▶ pending ── a group each 200 ms ──▶ stream_events ──▶ EventReader, anywhere
 //                           └────── with the status, in its transaction ──┘

@@ -39,7 +39,7 @@ struct Progress {
   bool operator==(const Progress&) const = default;
 };
 
-// What somebody asks for.
+// A request for a job.
 struct NewJob {
   std::string kind;
   json::value input = json::object();
@@ -101,7 +101,7 @@ struct CancelRequested : std::exception {
   const char* what() const noexcept override { return "the job is to be cancelled"; }
 };
 
-// A handler throws it for what no repetition mends: the job fails at once.
+// A handler throws it when repetition cannot help: the job fails at once.
 class PermanentFailure : public std::exception {
  public:
   explicit PermanentFailure(std::string reason) : reason_(std::move(reason)) {}

@@ -41,7 +41,7 @@ struct Outlook {
   std::vector<Held> held;          // what the database says that this worker runs
 };
 
-// Of one kind; for /metrics.
+// The jobs of one kind, for /metrics.
 struct KindStatistics {
   std::string kind;
   std::int64_t waiting = 0;  // may run now
@@ -50,8 +50,8 @@ struct KindStatistics {
   UnixMillis oldest = 0;  // since when the oldest of those that wait may run; 0: none waits
 };
 
-// The rows of jobs and of workers; a write that changes one that is there has this scope. Who only enqueues
-// needs no more than the scope of what it writes beside it.
+// The rows of jobs and of workers; a write that changes one that is there has this scope. A caller that
+// only enqueues needs no more than the scope of what it writes in the same transaction.
 inline db::WriteScope queue_scope() {
   return db::WriteScope::named("jobs");
 }

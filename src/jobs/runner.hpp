@@ -44,7 +44,7 @@ struct RunnerSettings {
   std::string host;  // for people
 };
 
-// Of attempts that ended in this process, by how.
+// How the attempts that ended in this process ended.
 struct RunnerCounts {
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
@@ -68,11 +68,11 @@ class Runner {
   // Cuts short what still runs, and returns when all of it is given back and the worker has left.
   Task<void> stop();
 
-  // Runs a job in this process, at once and beside the places of the queue: its client waits here. `also` is
-  // written in the transaction that makes the job. When this process dies, the job is the queue's as any
+  // Runs a job in this process, at once and beside the places of the queue: its client waits here. `also`
+  // is written in the transaction that makes the job. When this process dies, the job is the queue's as any
   // other. Throws ApiError 503 where the process is stopping or the database is away, db::Error(constraint)
-  // where the unique_key is taken, and what `also` throws. Who awaits it waits for the transaction, also when
-  // it is cancelled.
+  // where the unique_key is taken, and what `also` throws. The caller waits for the transaction, also when
+  // the caller is cancelled.
   using AlsoWith = std::function<void(db::Connection&, const JobId&)>;
   Task<JobId> run_here(NewJob job, AlsoWith also = {});
 

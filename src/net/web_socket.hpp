@@ -80,9 +80,9 @@ class WebSocket {
   // Waits while more than `queue_bytes` wait for a slow client, then queues the message. Throws
   // ConnectionLost when the socket has ended.
   virtual Task<void> send(SocketMessage message) = 0;
-  // Says what is queued, then good-bye, and waits for the client's answer for a limited time. Nothing can be
-  // sent afterwards. `code` is a sendable one; `reason` is cut to the 123 bytes that fit. Does nothing when
-  // the socket has ended already.
+  // Sends what is queued, then a close frame, and waits for the client's answer for a limited time. Nothing
+  // can be sent afterwards. `code` is a sendable one; `reason` is cut to the 123 bytes that fit. Does
+  // nothing when the socket has ended already.
   virtual Task<void> close(std::uint16_t code, std::string reason) = 0;
   // Until the client has left or the server stops, for work that only this client wants.
   virtual Task<void> ended() = 0;

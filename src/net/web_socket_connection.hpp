@@ -26,7 +26,7 @@ class WebSocketConnection final : public WebSocket {
   // Runs the conversation and the socket beside it, and closes the socket when the conversation returns
   // (1000) or throws (1011, and the exception goes on). Returns when nothing is left to say.
   Task<SocketEnd> run(SocketConversation conversation);
-  // The server stops: says 1001.
+  // The server stops: closes with 1001.
   void go_away();
   // The connection failed; nothing can be said on it.
   bool is_lost() const { return lost_; }
@@ -64,7 +64,7 @@ class WebSocketConnection final : public WebSocket {
   // False after the last event.
   bool take(WebSocketParser::Event event);
   void note_progress();
-  // Ends what has run out of time and pings who is silent; returns when to look again.
+  // Ends what has run out of time and pings a silent client; returns when to look again.
   TimePoint look(TimePoint now);
   bool has_room() const;
 

@@ -88,8 +88,8 @@ class Invites {
   static std::optional<User> accept_in(db::Connection& connection, const Clock& clock, IdSource& ids,
                                        const std::string& token, const Acceptance& acceptance);
 
-  // Up to `limit` invites that nobody accepted and that expired before `before` are forgotten; how many they
-  // were. Of every organization: for sweeps. Thread: the database's.
+  // Removes up to `limit` invites of all organizations that nobody accepted and that expired before
+  // `before`; returns how many. For sweeps. Thread: the database's.
   static std::int64_t remove_expired_in(db::Connection& connection, UnixSeconds before, std::size_t limit);
 
  private:

@@ -1,5 +1,5 @@
-// What may go wrong with files: faults at every step, a full disk, processes that are killed, power that
-// goes, bits that flip.
+// What may go wrong with files: faults at every step, a full disk, processes that are killed, loss of
+// power, bits that flip.
 #include "store/blobs/directory_blobs.hpp"
 
 #include <algorithm>
