@@ -12,6 +12,7 @@ import compile_times
 import formatting
 import generated
 import layers
+import results
 import sizes
 import words
 from tree import Tree
@@ -27,6 +28,7 @@ LINTS = {
     "compile times": compile_times.check,
     "generated": generated.check_documents,
     "contract": generated.check_contract,
+    "bench results": results.check,
 }
 
 

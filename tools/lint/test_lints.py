@@ -6,6 +6,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import layers
+import results
 import sizes
 import words
 
@@ -65,6 +66,45 @@ class WordsTest(unittest.TestCase):
         for path in ("src/base/utils.hpp", "src/api/chat_helper.cpp", "src/common/a.hpp", "src/db/pool_manager.hpp"):
             self.assertEqual(len(words.check_names(FakeTree({path: ""})).faults), 1, path)
         self.assertEqual(words.check_names(FakeTree({"src/base/commonplace.hpp": ""})).faults, [])
+
+
+class SentencesTest(unittest.TestCase):
+    def faults(self, path, text):
+        return words.check_sentences(FakeTree({path: text})).faults
+
+    def test_a_sentence_has_its_subject(self):
+        for path, text in (("a.hpp", "int a;  // Of" " the last reload."), ("a.cpp", "// Late. Who" " comes waits."),
+                           ("a.py", '"""Whom' ' it asks."""'), ("a.py", "x = 1  # Whose" " it is"), ("a.md", "Who" " asks, waits."),
+                           ("a.yaml", "doc: Who" " owns it.")):
+            self.assertEqual(len(self.faults(path, text)), 1, (path, text))
+
+    def test_questions_quotes_and_code_may(self):
+        for path, text in (("a.hpp", "// Who" " is it? A visitor."), ("a.cpp", 'const char* a = "// Who' ' is it";'),
+                           ("a.py", 'say("Who' ' goes there")'), ("a.md", "Those who come late, wait. WHO" " says so"),
+                           ("models/a.md", "Who" " made it.")):
+            self.assertEqual(self.faults(path, text), [], (path, text))
+
+
+class ResultsTest(unittest.TestCase):
+    HEAD = "# Results\n\nWhat they are.\n\n"
+    COMMIT = f"Commit `{'0123456789' * 4}`, 2026-01-02, full run on 2 cores of something, load 0.1 at the start.\n\n"
+    TABLE = "### A table\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+
+    def test_every_bench_has_a_commit_and_rows(self):
+        whole = f"{self.HEAD}## store\n\n{self.COMMIT}{self.TABLE}\n## audit\n\n{self.COMMIT}{self.TABLE}"
+        self.assertEqual(results.judge(whole, ["store", "audit"]).faults, [])
+        for text, names in ((whole, ["store", "audit", "usage"]), (whole, ["store"]),
+                            (whole.replace("Commit `0", "Commit `"), ["store", "audit"]),
+                            (whole.replace("| 1 | 2 |\n", "", 1), ["store", "audit"]),
+                            (whole.replace(self.TABLE, "", 1), ["store", "audit"])):
+            self.assertNotEqual(results.judge(text, names).faults, [], text)
+        self.assertEqual(len(results.judge(whole.replace("full", "quick", 1), ["store", "audit"]).notes), 1)
+
+    def test_the_gateway_has_its_four_rows(self):
+        rows = "".join(f"{row} 1 |\n" for row in results.GATEWAY)
+        text = f"{self.HEAD}## gateway\n\n{self.COMMIT}### Rates\n\n| replies | connections | x |\n|---|---|---|\n{rows}"
+        self.assertEqual(results.judge(text, ["gateway"]).faults, [])
+        self.assertEqual(len(results.judge(text.replace("| stream | 32 | 1 |\n", ""), ["gateway"]).faults), 1)
 
 
 class SizesTest(unittest.TestCase):
