@@ -4,7 +4,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "api/pages.hpp"
 #include "contract/call.hpp"
 #include "contract/reply.hpp"
 #include "store/project_users.hpp"
@@ -17,6 +19,15 @@ namespace hearth::api {
 template <class IdType>
 IdType read_id(const contract::Call& call, std::string_view name) {
   return IdType(std::string(call.path_string(name)));
+}
+
+// The ids of the list `name` of the body.
+template <class IdType>
+std::vector<IdType> read_ids(const json::object& body, std::string_view name) {
+  std::vector<IdType> ids;
+  for (std::string& id : read_texts(body, name))
+    ids.emplace_back(std::move(id));
+  return ids;
 }
 
 // The project of the path, in the caller's organization.

@@ -1,9 +1,12 @@
 // POST /chat/completions and the five operations on stored ones.
 #include <optional>
 
+#include "api/administration.hpp"
 #include "api/call.hpp"
+#include "api/metadata.hpp"
 #include "api/metering.hpp"
 #include "api/pages.hpp"
+#include "api/refusals.hpp"
 #include "api/requester.hpp"
 #include "api/services.hpp"
 #include "base/api_error.hpp"
@@ -30,15 +33,6 @@ std::optional<json::value> take_store_options(json::object& request) {
   }
   if (!wanted) return std::nullopt;
   return metadata;
-}
-
-store::Metadata read_metadata(const json::value& metadata) {
-  store::Metadata out;
-  if (!metadata.is_object()) return out;
-  for (const auto& pair : metadata.get_object()) {
-    out.emplace_back(std::string(pair.key()), std::string(json::view(pair.value().get_string())));
-  }
-  return out;
 }
 
 Task<void> store_completion(Services& services, Call& call, const json::object& reply, json::value metadata) {
@@ -76,31 +70,19 @@ json::object parse_own(std::string_view text) {
   return std::move(json::parse(text).value().get_object());
 }
 
-json::value render_stored(store::ChatCompletionRecord record) {
+json::value render_stored(const store::ChatCompletionRecord& record) {
   json::object out = parse_own(record.response);
   for (auto& member : parse_own(record.request))
     out.emplace(member.key(), std::move(member.value()));
-  json::object metadata;
-  for (auto& [name, value] : record.metadata)
-    metadata.emplace(name, std::move(value));
-  out[field::metadata] = std::move(metadata);
+  out[field::metadata] = render_metadata(record.metadata);
   return out;
 }
 
-json::value render_message(store::ChatCompletionMessage message) {
-  json::object out{{field::id, std::move(message.id)}};
+json::value render_message(const store::ChatCompletionMessage& message) {
+  json::object out{{field::id, message.id}};
   for (auto& member : parse_own(message.message))
     out.emplace(member.key(), std::move(member.value()));
   return out;
-}
-
-CompletionId read_completion_id(const contract::Call& call) {
-  return CompletionId(std::string(call.path_string(field::completion_id)));
-}
-
-ApiError completion_not_found(const CompletionId& id) {
-  return ApiError::not_found("No stored chat completion found with the id '" + id.str() + "'.",
-                             "completion_id");
 }
 
 }  // namespace
@@ -129,34 +111,27 @@ Task<contract::Reply> list_chat_completions(Services& services, Call& call) {
 }
 
 Task<contract::Reply> get_chat_completion(Services& services, Call& call) {
-  const CompletionId id = read_completion_id(call);
-  auto stored = co_await services.objects.chat_completions.find(tenant_of(call), id);
-  if (!stored) throw completion_not_found(id);
-  co_return contract::Reply::of(render_stored(std::move(*stored)));
+  co_return contract::Reply::of(render_stored(accept(co_await services.objects.chat_completions.get(
+      tenant_of(call), read_id<CompletionId>(call, field::completion_id)))));
 }
 
 Task<contract::Reply> update_chat_completion(Services& services, Call& call) {
-  const CompletionId id = read_completion_id(call);
-  store::Metadata metadata = read_metadata(call.body_object().at(field::metadata));
-  auto stored =
-      co_await services.objects.chat_completions.update_metadata(tenant_of(call), id, std::move(metadata));
-  if (!stored) throw completion_not_found(id);
-  co_return contract::Reply::of(render_stored(std::move(*stored)));
+  co_return contract::Reply::of(
+      render_stored(accept(co_await services.objects.chat_completions.update_metadata(
+          tenant_of(call), read_id<CompletionId>(call, field::completion_id),
+          read_metadata(call.body_object().at(field::metadata))))));
 }
 
 Task<contract::Reply> delete_chat_completion(Services& services, Call& call) {
-  const CompletionId id = read_completion_id(call);
-  if (!co_await services.objects.chat_completions.remove(tenant_of(call), id)) throw completion_not_found(id);
-  co_return contract::Reply::of(
-      {{field::object, "chat.completion.deleted"}, {field::id, id.str()}, {field::deleted, true}});
+  const auto id = read_id<CompletionId>(call, field::completion_id);
+  accept(co_await services.objects.chat_completions.remove(tenant_of(call), id));
+  co_return reply_deleted("chat.completion.deleted", id.str());
 }
 
 Task<contract::Reply> list_chat_completion_messages(Services& services, Call& call) {
-  const CompletionId id = read_completion_id(call);
-  auto page =
-      co_await services.objects.chat_completions.list_messages(tenant_of(call), id, read_page(call.query));
-  if (!page) throw completion_not_found(id);
-  co_return contract::Reply::of(render_page(std::move(*page), render_message));
+  auto page = co_await services.objects.chat_completions.list_messages(
+      tenant_of(call), read_id<CompletionId>(call, field::completion_id), read_page(call.query));
+  co_return contract::Reply::of(render_page(accept(std::move(page)), render_message));
 }
 
 }  // namespace hearth::api

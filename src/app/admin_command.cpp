@@ -107,8 +107,9 @@ void add(const Config& config, const AdminRequest& request, OrganizationRole rol
         const store::User user =
             store::Users::add_in(connection, store.clock(), store.ids(), store.actor(), wanted);
         for (const Membership& membership : projects) {
-          store::ProjectUsers::add_in(connection, store.clock(), store.ids(), store.actor(user),
-                                      membership.project, user.id, membership.role);
+          const store::Actor actor = store.actor(user);
+          store::Change change{connection, store.clock(), store.ids(), actor, membership.project};
+          store::ProjectUsers::add_in(change, user.id, membership.role);
         }
         if (hash) return "";
         return store::Sessions::create_reset_in(connection, store.clock(), store.ids(), user, reset_lifetime);

@@ -29,7 +29,7 @@ class World {
     own_project = made->project;
     const TestCertificate root(authority("Root"));
     auto text = store::read_certificate(root.pem(), clock.unix_now());
-    certificate = (co_await certificates.add(actor, "root", std::move(text))).id;
+    certificate = (co_await certificates.add(actor, "root", std::move(text)))->id;
   }
   store::CertificateOwner organization() const { return {actor.organization, std::nullopt}; }
   store::CertificateOwner project() const { return {actor.organization, own_project}; }
@@ -70,12 +70,14 @@ TEST(ClientCertificates, TheOrganizationsHoldForEveryRequest) {
     co_await t.prepare();
     EXPECT_EQ((co_await t.clients.current())->demand(), ClientDemand::none);
     EXPECT_EQ(co_await t.ask(t.own_project), "in");
-    co_await t.other_process.activate(t.actor, t.organization(), {t.certificate});
+    co_await t.other_process.set_active(t.actor, t.organization(), {t.certificate},
+                                        store::Activation::active);
     EXPECT_EQ((co_await t.clients.current())->demand(), ClientDemand::required);
     EXPECT_EQ(co_await t.ask(t.own_project), "client_certificate_required");
     EXPECT_EQ(co_await t.ask(std::nullopt), "client_certificate_required");
     EXPECT_EQ(co_await t.ask(t.own_project, "unix"), "in");
-    co_await t.other_process.deactivate(t.actor, t.organization(), {t.certificate});
+    co_await t.other_process.set_active(t.actor, t.organization(), {t.certificate},
+                                        store::Activation::inactive);
     EXPECT_EQ((co_await t.clients.current())->demand(), ClientDemand::none);
     EXPECT_EQ(co_await t.ask(t.own_project), "in");
   }(world));
@@ -85,7 +87,7 @@ TEST(ClientCertificates, AProjectsHoldForItsKeys) {
   World world;
   world.run([](World& t) -> Task<void> {
     co_await t.prepare();
-    co_await t.certificates.activate(t.actor, t.project(), {t.certificate});
+    co_await t.certificates.set_active(t.actor, t.project(), {t.certificate}, store::Activation::active);
     EXPECT_EQ((co_await t.clients.current())->demand(), ClientDemand::optional);
     EXPECT_EQ(co_await t.ask(t.own_project), "client_certificate_required");
     EXPECT_EQ(co_await t.ask(ProjectId("proj_other")), "in");
@@ -97,11 +99,11 @@ TEST(ClientCertificates, OtherChangesKeepWhatIsParsed) {
   World world;
   world.run([](World& t) -> Task<void> {
     co_await t.prepare();
-    co_await t.certificates.activate(t.actor, t.project(), {t.certificate});
+    co_await t.certificates.set_active(t.actor, t.project(), {t.certificate}, store::Activation::active);
     const auto before = co_await t.clients.current();
     co_await t.certificates.rename(t.actor, t.certificate, "renamed");
     EXPECT_EQ(co_await t.clients.current(), before);
-    co_await t.certificates.activate(t.actor, t.organization(), {t.certificate});
+    co_await t.certificates.set_active(t.actor, t.organization(), {t.certificate}, store::Activation::active);
     EXPECT_NE(co_await t.clients.current(), before);
   }(world));
 }
@@ -113,7 +115,7 @@ TEST(ClientCertificates, OneOrganizationAloneDoesNotBindTheOthers) {
     co_await t.database->write(db::WriteScope::everyone(), [](db::Connection& connection) {
       connection.execute("INSERT INTO organizations (id, name, created_at) VALUES ('org-other', 'x', 1)");
     });
-    co_await t.certificates.activate(t.actor, t.organization(), {t.certificate});
+    co_await t.certificates.set_active(t.actor, t.organization(), {t.certificate}, store::Activation::active);
     EXPECT_EQ((co_await t.clients.current())->demand(), ClientDemand::optional);
     EXPECT_EQ(co_await t.ask(t.own_project), "client_certificate_required");
     net::RequestHead head;

@@ -9,11 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.hpp"
-#include "base/id.hpp"
-#include "db/database.hpp"
-#include "store/audit_logs.hpp"
 #include "store/certificate_text.hpp"
+#include "store/change.hpp"
 #include "store/page.hpp"
 
 namespace hearth::store {
@@ -32,6 +29,8 @@ struct CertificateRecord {
 struct CertificateOwner {
   OrganizationId organization;
   std::optional<ProjectId> project;
+
+  Tenant tenant() const { return {organization, project.value()}; }  // of a project
 };
 
 // One that is active somewhere.
@@ -48,35 +47,32 @@ struct ActiveCertificates {
   std::size_t organizations = 0;                // all there are, with and without certificates
 };
 
-// Thread: any. Errors are ApiErrors for the caller of the API: 404 for a certificate or project that the
-// organization does not have, 400 where a rule forbids the change.
+enum class Activation { active, inactive };
+
+// Thread: any. Refusals: certificate_exists, project_exists, and what is said below.
 class Certificates {
  public:
   static constexpr std::size_t most = 50;  // of an organization
 
-  Certificates(db::Database& database, const Clock& clock, IdSource& ids)
-      : database_(database), clock_(clock), ids_(ids) {}
+  Certificates(db::Database& database, const Clock& clock, IdSource& ids) : changes_(database, clock, ids) {}
 
-  // Not yet active anywhere. Throws ApiError 400: too_many_certificates; certificate_exists for one that the
+  // Not yet active anywhere. Refusals: certificates_have_room; certificate_is_new for one that the
   // organization has already.
-  Task<CertificateRecord> add(Actor actor, std::string name, CertificateText text);
+  Task<Outcome<CertificateRecord>> add(Actor actor, std::string name, CertificateText text);
   // `active` is meant for the organization.
-  Task<CertificateRecord> get(OrganizationId organization, CertificateId id);
-  Task<CertificateRecord> rename(Actor actor, CertificateId id, std::string name);
-  // Throws ApiError 400 certificate_active while it is active for the organization or a project of it that is
-  // not archived.
-  Task<void> remove(Actor actor, CertificateId id);
+  Task<Outcome<CertificateRecord>> get(OrganizationId organization, CertificateId id);
+  Task<Outcome<CertificateRecord>> rename(Actor actor, CertificateId id, std::string name);
+  // Refusals: certificate_is_inactive, and certificate_is_inactive_in_the_project for one that is not
+  // archived.
+  Task<Outcome<void>> remove(Actor actor, CertificateId id);
 
   // All certificates of the organization, also for a project; `active` is meant for the owner.
-  Task<Page<CertificateRecord>> list(CertificateOwner owner, PageRequest page);
+  Task<Outcome<Page<CertificateRecord>>> list(CertificateOwner owner, PageRequest page);
 
-  // All of `ids` or none of them; what was so before stays so. Returns them in that order, each once. Throws
-  // ApiError 404 with param `certificate_ids[i]`; 400 project_archived. The owner is of the actor's
-  // organization.
-  Task<std::vector<CertificateRecord>> activate(Actor actor, CertificateOwner owner,
-                                                std::vector<CertificateId> ids);
-  Task<std::vector<CertificateRecord>> deactivate(Actor actor, CertificateOwner owner,
-                                                  std::vector<CertificateId> ids);
+  // All of `ids` or none of them; what was so before stays so. Returns them in that order, each once. A
+  // refusal tells the position; project_is_active is one. The owner is of the actor's organization.
+  Task<Outcome<std::vector<CertificateRecord>>> set_active(Actor actor, CertificateOwner owner,
+                                                           std::vector<CertificateId> ids, Activation wanted);
 
   // The way out for whoever has locked everybody out: none is active any more for the actor's organization
   // and its projects. Returns how many activations ended.
@@ -86,9 +82,7 @@ class Certificates {
   Task<ActiveCertificates> read_active();
 
  private:
-  db::Database& database_;
-  const Clock& clock_;
-  IdSource& ids_;
+  Changes changes_;
 };
 
 }  // namespace hearth::store

@@ -71,29 +71,27 @@ TEST_P(StoreConformance, CertificatesAreAddedNamedAndDeleted) {
     const auto epoch = co_await server.epoch.read();
     const auto made = co_await certificates.add(actor, "first", text("aa"));
     EXPECT_GT(co_await server.epoch.read(), epoch);
-    EXPECT_TRUE(made.id.str().starts_with("cert_"));
-    const auto got = co_await certificates.get(organization, made.id);
-    EXPECT_EQ(got.content, "PEM of aa");
-    EXPECT_EQ(got.valid_at, 100);
-    EXPECT_EQ(got.expires_at, 200);
-    EXPECT_FALSE(got.active);
-    EXPECT_EQ(co_await error_of(certificates.add(actor, "again", text("aa"))),
-              "400 certificate_exists content");
-    EXPECT_EQ((co_await certificates.rename(actor, made.id, "renamed")).name, "renamed");
-    EXPECT_EQ((co_await certificates.get(organization, made.id)).name, "renamed");
+    EXPECT_TRUE(made->id.str().starts_with("cert_"));
+    const auto got = co_await certificates.get(organization, made->id);
+    EXPECT_EQ(got->content, "PEM of aa");
+    EXPECT_EQ(got->valid_at, 100);
+    EXPECT_EQ(got->expires_at, 200);
+    EXPECT_FALSE(got->active);
+    EXPECT_EQ(co_await broken_by(certificates.add(actor, "again", text("aa"))), Rule::certificate_is_new);
+    EXPECT_EQ((co_await certificates.rename(actor, made->id, "renamed"))->name, "renamed");
+    EXPECT_EQ((co_await certificates.get(organization, made->id))->name, "renamed");
 
     // Nobody else's.
     const OrganizationId other("org-other");
-    EXPECT_EQ(co_await error_of(certificates.get(other, made.id)), "404 not_found certificate_id");
-    EXPECT_EQ(co_await error_of(certificates.rename(actor_of(other), made.id, "x")),
-              "404 not_found certificate_id");
-    EXPECT_EQ(co_await error_of(certificates.remove(actor_of(other), made.id)),
-              "404 not_found certificate_id");
+    EXPECT_EQ(co_await broken_by(certificates.get(other, made->id)), Rule::certificate_exists);
+    EXPECT_EQ(co_await broken_by(certificates.rename(actor_of(other), made->id, "x")),
+              Rule::certificate_exists);
+    EXPECT_EQ(co_await broken_by(certificates.remove(actor_of(other), made->id)), Rule::certificate_exists);
 
-    co_await certificates.remove(actor, made.id);
-    EXPECT_EQ(co_await error_of(certificates.get(organization, made.id)), "404 not_found certificate_id");
-    EXPECT_EQ(co_await error_of(certificates.remove(actor, made.id)), "404 not_found certificate_id");
-    const std::string& id = made.id.str();
+    co_await certificates.remove(actor, made->id);
+    EXPECT_EQ(co_await broken_by(certificates.get(organization, made->id)), Rule::certificate_exists);
+    EXPECT_EQ(co_await broken_by(certificates.remove(actor, made->id)), Rule::certificate_exists);
+    const std::string& id = made->id.str();
     const std::vector<AuditRow> expected{
         {"certificate.created", fmt::format(R"({{"id":"{}","name":"first"}})", id), ""},
         {"certificate.updated", fmt::format(R"({{"id":"{}","name":"renamed"}})", id), ""},
@@ -110,17 +108,17 @@ TEST_P(StoreConformance, FiftyCertificatesFit) {
   const auto there = start();
   run([](Server& here, Server& other, OrganizationId organization) -> Task<void> {
     async::Scope scope(co_await boost::asio::this_coro::executor);
-    std::map<std::string, int> outcomes;
+    std::map<std::optional<Rule>, int> outcomes;
     const auto add = [](Certificates& certificates, Actor actor, int number,
-                        std::map<std::string, int>& out) -> Task<void> {
+                        std::map<std::optional<Rule>, int>& out) -> Task<void> {
       const auto name = fmt::format("{:02}", number);
-      ++out[co_await error_of(certificates.add(actor, name, text(name)))];
+      ++out[co_await broken_by(certificates.add(actor, name, text(name)))];
     };
     for (int i = 0; i < 60; ++i) {
       scope.spawn("add", add((i % 2 ? here : other).certificates, actor_of(organization), i, outcomes));
     }
     co_await scope.join();
-    const std::map<std::string, int> expected{{"none", 50}, {"400 too_many_certificates -", 10}};
+    const std::map<std::optional<Rule>, int> expected{{std::nullopt, 50}, {Rule::certificates_have_room, 10}};
     EXPECT_EQ(outcomes, expected);
     EXPECT_EQ((co_await audit_of(here, organization)).size(), 50u);
 
@@ -129,14 +127,14 @@ TEST_P(StoreConformance, FiftyCertificatesFit) {
     PageRequest page{.limit = 20};
     for (bool more = true; more;) {
       const auto part = co_await here.certificates.list({organization, std::nullopt}, page);
-      for (const auto& record : part.items)
+      for (const auto& record : part->items)
         forward.push_back(record.name);
-      page.after = part.items.back().id.str();
-      more = part.has_more;
+      page.after = part->items.back().id.str();
+      more = part->has_more;
     }
     EXPECT_EQ(forward.size(), 50u);
     page = {.limit = 100, .order = Order::descending};
-    Names backward = names_of((co_await here.certificates.list({organization, std::nullopt}, page)).items);
+    Names backward = names_of((co_await here.certificates.list({organization, std::nullopt}, page))->items);
     std::ranges::reverse(backward);
     EXPECT_EQ(forward, backward);
     EXPECT_EQ(co_await error_of(here.certificates.list({organization, std::nullopt}, {.after = "cert_x"})),
@@ -151,23 +149,31 @@ TEST_P(StoreConformance, ActivationsOfCertificatesHappenWhollyOrNotAtAll) {
     auto& certificates = server.certificates;
     const Actor actor = actor_of(organization);
     const CertificateOwner owner{organization, std::nullopt};
-    const auto a = (co_await certificates.add(actor, "a", text("aa"))).id;
-    const auto b = (co_await certificates.add(actor, "b", text("bb"))).id;
+    const auto a = (co_await certificates.add(actor, "a", text("aa")))->id;
+    const auto b = (co_await certificates.add(actor, "b", text("bb")))->id;
     const auto before = (co_await audit_of(server, organization)).size();
-    EXPECT_EQ(co_await error_of(certificates.activate(actor, owner, Ids{a, CertificateId("cert_x"), b})),
-              "404 not_found certificate_ids[1]");
-    EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a", "b"}));
+    EXPECT_EQ(co_await broken_by(certificates.set_active(actor, owner, Ids{a, CertificateId("cert_x"), b},
+                                                         Activation::active)),
+              Rule::certificate_exists);
+    EXPECT_EQ(names_of((co_await certificates.list(owner, {}))->items), (Names{"a", "b"}));
     EXPECT_EQ((co_await audit_of(server, organization)).size(), before);
 
-    EXPECT_EQ(names_of(co_await certificates.activate(actor, owner, Ids{b, a, b})), (Names{"b+", "a+"}));
+    EXPECT_EQ(
+        names_of((co_await certificates.set_active(actor, owner, Ids{b, a, b}, Activation::active)).value()),
+        (Names{"b+", "a+"}));
     const auto epoch = co_await server.epoch.read();
     // Once more: nothing changes, so nothing is logged.
-    EXPECT_EQ(names_of(co_await certificates.activate(actor, owner, Ids{a})), (Names{"a+"}));
+    EXPECT_EQ(names_of((co_await certificates.set_active(actor, owner, Ids{a}, Activation::active)).value()),
+              (Names{"a+"}));
     EXPECT_EQ(co_await server.epoch.read(), epoch);
-    EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a+", "b+"}));
-    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active certificate_id");
-    EXPECT_EQ(names_of(co_await certificates.deactivate(actor, owner, Ids{a})), (Names{"a"}));
-    EXPECT_EQ(names_of(co_await certificates.deactivate(actor, owner, Ids{a})), (Names{"a"}));
+    EXPECT_EQ(names_of((co_await certificates.list(owner, {}))->items), (Names{"a+", "b+"}));
+    EXPECT_EQ(co_await broken_by(certificates.remove(actor, a)), Rule::certificate_is_inactive);
+    EXPECT_EQ(
+        names_of((co_await certificates.set_active(actor, owner, Ids{a}, Activation::inactive)).value()),
+        (Names{"a"}));
+    EXPECT_EQ(
+        names_of((co_await certificates.set_active(actor, owner, Ids{a}, Activation::inactive)).value()),
+        (Names{"a"}));
     co_await certificates.remove(actor, a);
 
     auto audit = co_await audit_of(server, organization);
@@ -193,14 +199,15 @@ TEST_P(StoreConformance, ProjectsHaveCertificatesOfTheirOwn) {
     const Actor actor = actor_of(organization);
     const CertificateOwner whole{organization, std::nullopt};
     const CertificateOwner owner{organization, project};
-    const auto a = (co_await certificates.add(actor, "a", text("aa"))).id;
-    const auto b = (co_await certificates.add(actor, "b", text("bb"))).id;
-    co_await certificates.activate(actor, owner, Ids{a});
-    co_await certificates.activate(actor, owner, Ids{a});
-    co_await certificates.activate(actor, whole, Ids{b});
-    EXPECT_EQ(names_of((co_await certificates.list(owner, {})).items), (Names{"a+", "b"}));
-    EXPECT_EQ(names_of((co_await certificates.list(whole, {})).items), (Names{"a", "b+"}));
-    EXPECT_EQ(co_await error_of(certificates.remove(actor, a)), "400 certificate_active certificate_id");
+    const auto a = (co_await certificates.add(actor, "a", text("aa")))->id;
+    const auto b = (co_await certificates.add(actor, "b", text("bb")))->id;
+    co_await certificates.set_active(actor, owner, Ids{a}, Activation::active);
+    co_await certificates.set_active(actor, owner, Ids{a}, Activation::active);
+    co_await certificates.set_active(actor, whole, Ids{b}, Activation::active);
+    EXPECT_EQ(names_of((co_await certificates.list(owner, {}))->items), (Names{"a+", "b"}));
+    EXPECT_EQ(names_of((co_await certificates.list(whole, {}))->items), (Names{"a", "b+"}));
+    EXPECT_EQ(co_await broken_by(certificates.remove(actor, a)),
+              Rule::certificate_is_inactive_in_the_project);
     const auto audit = co_await audit_of(server, organization);
     EXPECT_EQ(audit.back().project, "");
     EXPECT_EQ(audit[audit.size() - 2].project, project.str());
@@ -213,10 +220,11 @@ TEST_P(StoreConformance, ProjectsHaveCertificatesOfTheirOwn) {
       EXPECT_EQ(certificate.projects, certificate.id == a ? std::vector{project} : std::vector<ProjectId>());
       EXPECT_EQ(certificate.content, certificate.id == a ? "PEM of aa" : "PEM of bb");
     }
-    EXPECT_EQ(co_await error_of(certificates.activate(actor, {organization, ProjectId("proj_x")}, Ids{a})),
-              "404 not_found project_id");
-    EXPECT_EQ(co_await error_of(certificates.list({organization, ProjectId("proj_x")}, {})),
-              "404 not_found project_id");
+    EXPECT_EQ(co_await broken_by(certificates.set_active(actor, {organization, ProjectId("proj_x")}, Ids{a},
+                                                         Activation::active)),
+              Rule::project_exists);
+    EXPECT_EQ(co_await broken_by(certificates.list({organization, ProjectId("proj_x")}, {})),
+              Rule::project_exists);
   }(*server, tenant.organization, project));
   // An archived project is not changed any more, and what was active there is active nowhere.
   run([](Server& s, OrganizationId organization, ProjectId project) -> Task<void> {
@@ -224,11 +232,13 @@ TEST_P(StoreConformance, ProjectsHaveCertificatesOfTheirOwn) {
     const Actor actor = actor_of(organization);
     co_await s.projects.archive(actor, project);
     const auto all = co_await certificates.list({organization, std::nullopt}, {});
-    const Ids a{all.items[0].id};
-    EXPECT_EQ(co_await error_of(certificates.activate(actor, {organization, project}, a)),
-              "400 project_archived project_id");
-    EXPECT_EQ(co_await error_of(certificates.deactivate(actor, {organization, project}, a)),
-              "400 project_archived project_id");
+    const Ids a{all->items[0].id};
+    EXPECT_EQ(
+        co_await broken_by(certificates.set_active(actor, {organization, project}, a, Activation::active)),
+        Rule::project_is_active);
+    EXPECT_EQ(
+        co_await broken_by(certificates.set_active(actor, {organization, project}, a, Activation::inactive)),
+        Rule::project_is_active);
     EXPECT_EQ((co_await certificates.read_active()).certificates.size(), 1u);
     co_await certificates.remove(actor, a[0]);
   }(*server, tenant.organization, project));
@@ -240,10 +250,10 @@ TEST_P(StoreConformance, AllActivationsOfCertificatesEndAtOnce) {
   run([](Server& server, OrganizationId organization, ProjectId project) -> Task<void> {
     auto& certificates = server.certificates;
     const Actor actor = actor_of(organization);
-    const auto a = (co_await certificates.add(actor, "a", text("aa"))).id;
-    const auto b = (co_await certificates.add(actor, "b", text("bb"))).id;
-    co_await certificates.activate(actor, {organization, project}, Ids{a});
-    co_await certificates.activate(actor, {organization, std::nullopt}, Ids{a, b});
+    const auto a = (co_await certificates.add(actor, "a", text("aa")))->id;
+    const auto b = (co_await certificates.add(actor, "b", text("bb")))->id;
+    co_await certificates.set_active(actor, {organization, project}, Ids{a}, Activation::active);
+    co_await certificates.set_active(actor, {organization, std::nullopt}, Ids{a, b}, Activation::active);
     EXPECT_EQ(co_await certificates.deactivate_all(actor), 3u);
     EXPECT_TRUE((co_await certificates.read_active()).certificates.empty());
     const auto audit = co_await audit_of(server, organization);

@@ -1,21 +1,17 @@
 // Chat completions that were made with `store`.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/id.hpp"
 #include "db/database.hpp"
+#include "store/metadata.hpp"
 #include "store/page.hpp"
-#include "store/tenant.hpp"
 
 namespace hearth::store {
-
-using Metadata = std::vector<std::pair<std::string, std::string>>;  // names are unique, in the order given
 
 struct ChatCompletionRecord {
   CompletionId id;
@@ -41,24 +37,21 @@ struct ChatCompletionFilter {
   Metadata metadata;  // all of these pairs
 };
 
-// Thread: any. What belongs to another tenant is not found.
+// Thread: any. What belongs to another tenant is not found: Refusal completion_exists.
 class ChatCompletions {
  public:
   explicit ChatCompletions(db::Database& database) : database_(database) {}
 
   // Durable when it returns. The id must be new (db::Error(constraint) otherwise).
   Task<void> create(Tenant tenant, NewChatCompletion completion);
-  Task<std::optional<ChatCompletionRecord>> find(Tenant tenant, CompletionId id);
+  Task<Outcome<ChatCompletionRecord>> get(Tenant tenant, CompletionId id);
   // In the order of creation. ApiError 400 when `page.after` is not in the filtered list.
   Task<Page<ChatCompletionRecord>> list(Tenant tenant, ChatCompletionFilter filter, PageRequest page);
-  // Replaces all of it; what is stored then, or nullopt when there is no such completion.
-  Task<std::optional<ChatCompletionRecord>> update_metadata(Tenant tenant, CompletionId id,
-                                                            Metadata metadata);
-  // False when there is no such completion.
-  Task<bool> remove(Tenant tenant, CompletionId id);
-  // nullopt when there is no such completion; ApiError 400 when `page.after` is not one of its messages.
-  Task<std::optional<Page<ChatCompletionMessage>>> list_messages(Tenant tenant, CompletionId id,
-                                                                 PageRequest page);
+  // Replaces all of it; what is stored then.
+  Task<Outcome<ChatCompletionRecord>> update_metadata(Tenant tenant, CompletionId id, Metadata metadata);
+  Task<Outcome<void>> remove(Tenant tenant, CompletionId id);
+  // ApiError 400 when `page.after` is not one of its messages.
+  Task<Outcome<Page<ChatCompletionMessage>>> list_messages(Tenant tenant, CompletionId id, PageRequest page);
 
  private:
   db::Database& database_;

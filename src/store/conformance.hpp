@@ -72,6 +72,13 @@ Task<std::string> refusal(Work work) {
   co_return std::string();
 }
 
+// The rule that forbade it; nullopt when none did.
+template <class T>
+Task<std::optional<Rule>> broken_by(Task<Outcome<T>> task) {
+  const Outcome<T> outcome = co_await std::move(task);
+  co_return outcome ? std::nullopt : std::optional(outcome.error().rule);
+}
+
 using Types = std::vector<std::string>;
 
 // The types of the audit log's events, in their order.

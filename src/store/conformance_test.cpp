@@ -255,7 +255,7 @@ TEST_P(StoreConformance, ACompletionIsKeptAsItWas) {
   run([](Server& s, Tenant own) -> Task<void> {
     const Metadata metadata{{"z", "1"}, {"a", "quote \" and \xc3\xa9"}};
     co_await s.completions.create(own, make_completion("c1", 100, "tiny", metadata));
-    const auto found = co_await s.completions.find(own, CompletionId("c1"));
+    const auto found = co_await s.completions.get(own, CompletionId("c1"));
     EXPECT_TRUE(found.has_value());
     if (!found) co_return;
     EXPECT_EQ(found->created_at, 100);
@@ -284,13 +284,13 @@ TEST_P(StoreConformance, AnotherProjectsCompletionIsNotFound) {
     others.push_back({own.organization, others[1].project});
     others.push_back({others[1].organization, own.project});
     for (const Tenant& other : others) {
-      EXPECT_FALSE((co_await s.completions.find(other, id)).has_value());
+      EXPECT_FALSE((co_await s.completions.get(other, id)).has_value());
       EXPECT_FALSE((co_await s.completions.update_metadata(other, id, {{"k", "stolen"}})).has_value());
       EXPECT_FALSE((co_await s.completions.list_messages(other, id, {})).has_value());
       EXPECT_FALSE(co_await s.completions.remove(other, id));
       EXPECT_TRUE((co_await s.completions.list(other, {}, {})).items.empty());
     }
-    EXPECT_EQ((co_await s.completions.find(own, id))->metadata, (Metadata{{"k", "v"}}));
+    EXPECT_EQ((co_await s.completions.get(own, id))->metadata, (Metadata{{"k", "v"}}));
   }(*server, tenant, {neighbour, stranger}));
 }
 
@@ -407,7 +407,7 @@ TEST_P(StoreConformance, RemovingACompletionRemovesAllOfIt) {
     co_await s.completions.create(own, make_completion("c1", 1, "tiny", {{"k", "v"}}));
     EXPECT_TRUE(co_await s.completions.remove(own, CompletionId("c1")));
     EXPECT_FALSE(co_await s.completions.remove(own, CompletionId("c1")));
-    EXPECT_FALSE((co_await s.completions.find(own, CompletionId("c1"))).has_value());
+    EXPECT_FALSE((co_await s.completions.get(own, CompletionId("c1"))).has_value());
     const int left = co_await s.database->read([](db::Connection& connection) {
       return connection
           .query(
@@ -491,7 +491,7 @@ TEST_P(StoreConformance, EverythingSurvivesARestart) {
   server.reset();
   server = start();
   run([](Server& s, Tenant own, FakeClock& clock, IdSource& ids) -> Task<void> {
-    EXPECT_TRUE((co_await s.completions.find(own, CompletionId("c1"))).has_value());
+    EXPECT_TRUE((co_await s.completions.get(own, CompletionId("c1"))).has_value());
     EXPECT_FALSE((co_await bootstrap(*s.database, clock, ids)).has_value());
   }(*server, tenant, clock_, ids_));
 }

@@ -254,8 +254,9 @@ std::optional<User> Invites::accept_in(db::Connection& connection, const Clock& 
   actor.email = user.email;
   for (const ProjectGrant& grant : invite->projects) {
     const Project project = Projects::get_in(connection, invite->organization, grant.project);
-    if (project.status == ProjectStatus::active)
-      ProjectUsers::add_in(connection, clock, ids, actor, project, user.id, grant.role);
+    if (project.status == ProjectStatus::archived) continue;
+    Change change{connection, clock, ids, actor, project};
+    ProjectUsers::add_in(change, user.id, grant.role);
   }
   drop_links(connection, *invite);
   connection.execute("UPDATE invites SET accepted_at = $1 WHERE id = $2 AND organization_id = $3",

@@ -115,7 +115,7 @@ TEST_P(StoreConformance, WhoLeavesTakesKeysAndSessionsAlong) {
     co_await s.users.remove(actor, ada.id);
     EXPECT_EQ(co_await s.find_key(first_key.secret), nullptr);
     EXPECT_EQ(co_await count_sessions(), 0u);
-    EXPECT_TRUE((co_await s.members.list(own, {})).items.empty());
+    EXPECT_TRUE((co_await s.members.list(own, {}))->items.empty());
     EXPECT_FALSE(co_await s.users.set_password_hash(own.organization, ada.id, "h3"));
     EXPECT_EQ(co_await events(s),
               (Types{"user.added", "project.created", "user.added", "user.added", "api_key.deleted",
@@ -132,33 +132,29 @@ TEST_P(StoreConformance, MembersOfAProject) {
     const Project second = co_await s.projects.create(actor, "Second");
     const Tenant there{own.organization, second.id};
     auto& members = s.members;
-    EXPECT_EQ((co_await members.add(actor, second.id, bob.id, ProjectRole::member)).name, "Bob");
-    EXPECT_EQ((co_await members.add(actor, second.id, ada.id, ProjectRole::owner)).email, "a@x.org");
-    EXPECT_EQ(co_await refusal([&] { return members.add(actor, second.id, ada.id, ProjectRole::member); }),
-              "already_member user_id");
-    EXPECT_EQ(
-        co_await refusal([&] { return members.add(actor, second.id, UserId("none"), ProjectRole::member); }),
-        "not_found user_id");
-    EXPECT_EQ(
-        co_await refusal([&] { return members.add(actor, ProjectId("none"), ada.id, ProjectRole::member); }),
-        "not_found project_id");
-    EXPECT_EQ(co_await refusal([&] { return members.get(own, ada.id); }), "not_found user_id");
-    EXPECT_EQ((co_await members.modify_role(actor, second.id, bob.id, ProjectRole::owner)).role,
+    EXPECT_EQ((co_await members.add(actor, second.id, bob.id, ProjectRole::member))->name, "Bob");
+    EXPECT_EQ((co_await members.add(actor, second.id, ada.id, ProjectRole::owner))->email, "a@x.org");
+    EXPECT_EQ(co_await broken_by(members.add(actor, second.id, ada.id, ProjectRole::member)),
+              Rule::member_is_new);
+    EXPECT_EQ(co_await broken_by(members.add(actor, second.id, UserId("none"), ProjectRole::member)),
+              Rule::user_exists);
+    EXPECT_EQ(co_await broken_by(members.add(actor, ProjectId("none"), ada.id, ProjectRole::member)),
+              Rule::project_exists);
+    EXPECT_EQ(co_await broken_by(members.get(own, ada.id)), Rule::member_exists);
+    EXPECT_EQ((co_await members.modify_role(actor, second.id, bob.id, ProjectRole::owner))->role,
               ProjectRole::owner);
-    EXPECT_EQ((co_await members.get(there, bob.id)).role, ProjectRole::owner);
+    EXPECT_EQ((co_await members.get(there, bob.id))->role, ProjectRole::owner);
     auto page = co_await members.list(there, {.limit = 1});
-    EXPECT_TRUE(page.has_more && page.items[0].id == bob.id);
+    EXPECT_TRUE(page->has_more && page->items[0].id == bob.id);
     page = co_await members.list(there, {.after = bob.id.str(), .limit = 1});
-    EXPECT_TRUE(!page.has_more && page.items[0].id == ada.id);
+    EXPECT_TRUE(!page->has_more && page->items[0].id == ada.id);
 
     co_await s.projects.archive(actor, second.id);
-    EXPECT_EQ(co_await refusal([&] { return members.list(there, {}); }), "project_archived project_id");
-    EXPECT_EQ(co_await refusal([&] { return members.remove(actor, second.id, bob.id); }),
-              "project_archived project_id");
-    EXPECT_EQ(
-        co_await refusal([&] { return members.modify_role(actor, second.id, bob.id, ProjectRole::member); }),
-        "project_archived project_id");
-    EXPECT_EQ((co_await members.get(there, bob.id)).id, bob.id);
+    EXPECT_EQ(co_await broken_by(members.list(there, {})), Rule::project_is_active);
+    EXPECT_EQ(co_await broken_by(members.remove(actor, second.id, bob.id)), Rule::project_is_active);
+    EXPECT_EQ(co_await broken_by(members.modify_role(actor, second.id, bob.id, ProjectRole::member)),
+              Rule::project_is_active);
+    EXPECT_EQ((co_await members.get(there, bob.id))->id, bob.id);
   }(*server, tenant, act_for(tenant)));
 }
 
@@ -185,7 +181,7 @@ TEST_P(StoreConformance, AnInviteMakesAUserOnce) {
     const auto user = co_await s.invites.accept(renewed->token, {.name = "Ada", .password_hash = "h"});
     EXPECT_TRUE(user && user->email == "Ada@x.org" && user->role == OrganizationRole::owner);
     if (!user) co_return;
-    EXPECT_EQ((co_await s.members.get({own.organization, second.id}, user->id)).role, ProjectRole::owner);
+    EXPECT_EQ((co_await s.members.get({own.organization, second.id}, user->id))->role, ProjectRole::owner);
     EXPECT_FALSE((co_await s.invites.accept(renewed->token, {.name = "Eve"})).has_value());
     const Invite after = co_await s.invites.get(own.organization, sent.invite.id);
     EXPECT_TRUE(after.status(after.invited_at) == InviteStatus::accepted && after.accepted_at);

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "json/json.hpp"
 #include "store/access_epoch.hpp"
+#include "store/refusal.hpp"
 #include "store/sequence.hpp"
 
 namespace hearth::store {
@@ -154,6 +155,19 @@ Project Projects::get_active_in(db::Connection& connection, const Tenant& tenant
                     tenant.project.str()),
         "project_id");
   }
+  return project;
+}
+
+Project Projects::require_in(db::Connection& connection, const OrganizationId& organization,
+                             const ProjectId& id) {
+  auto project = find_in(connection, organization, id);
+  if (!project) refuse(Rule::project_exists, id.str());
+  return std::move(*project);
+}
+
+Project Projects::require_active_in(db::Connection& connection, const Tenant& tenant) {
+  Project project = require_in(connection, tenant.organization, tenant.project);
+  if (project.status == ProjectStatus::archived) refuse(Rule::project_is_active, tenant.project.str());
   return project;
 }
 

@@ -54,6 +54,10 @@ class Projects {
   // For changes within the project: ApiError 404 as above, 400 project_archived. Thread: the database's.
   static Project get_in(db::Connection& connection, const OrganizationId& organization, const ProjectId& id);
   static Project get_active_in(db::Connection& connection, const Tenant& tenant);
+  // The same, refused (see refusal.hpp) where it is not so.
+  static Project require_in(db::Connection& connection, const OrganizationId& organization,
+                            const ProjectId& id);
+  static Project require_active_in(db::Connection& connection, const Tenant& tenant);
 
  private:
   db::Database& database_;

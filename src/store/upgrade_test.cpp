@@ -109,7 +109,7 @@ Task<void> use_foundation(Server& s, const Tenant& own) {
   const auto listed =
       co_await s.completions.list(own, {.model = std::nullopt, .metadata = {{"env", "a"}}}, {});
   EXPECT_EQ(listed.items.size(), 1u);
-  const auto stored = co_await s.completions.find(own, CompletionId("chatcmpl-1"));
+  const auto stored = co_await s.completions.get(own, CompletionId("chatcmpl-1"));
   EXPECT_TRUE(stored && stored->request == R"({"temperature":1})" &&
               stored->metadata == (Metadata{{"env", "a"}, {"note", "\u00e9 \u2603"}}));
   const auto messages = co_await s.completions.list_messages(own, CompletionId("chatcmpl-1"), {});
