@@ -12,7 +12,6 @@
 #include "base/api_error.hpp"
 #include "contract/fields.hpp"
 #include "contract/handlers.hpp"
-#include "domain/chat_accumulator.hpp"
 #include "domain/stored_chat.hpp"
 
 namespace hearth::api {
@@ -51,17 +50,15 @@ Task<void> store_completion(Services& services, Call& call, const json::object& 
 }
 
 Task<contract::Reply> stream_chat(Services& services, Call& call, std::optional<json::value> metadata) {
-  auto stream = co_await services.models.inference.stream_chat(call.body_object(), *call.metered);
+  using Keep = domain::GenerationStream::Keep;
+  auto stream = co_await services.models.inference.stream_chat(call.body_object(), *call.metered,
+                                                               metadata ? Keep::whole : Keep::nothing);
   co_return contract::Reply::stream(
       [&services, &call, stream = std::move(stream),
        metadata = std::move(metadata)](contract::EventSink& sink) mutable -> Task<void> {
-        domain::ChatAccumulator whole;
-        while (auto chunk = co_await stream->next()) {
-          if (metadata) whole.add(*chunk);
+        while (const json::value* chunk = co_await stream->next())
           co_await sink.send("", *chunk);
-        }
-        if (metadata)
-          co_await store_completion(services, call, whole.finish(stream->usage()), std::move(*metadata));
+        if (metadata) co_await store_completion(services, call, stream->whole(), std::move(*metadata));
       });
 }
 

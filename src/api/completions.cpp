@@ -18,7 +18,7 @@ Task<contract::Reply> create_completion(Services& services, Call& call) {
   auto stream = co_await services.models.inference.stream_complete(request, *call.metered);
   co_return contract::Reply::stream(
       [stream = std::move(stream)](contract::EventSink& sink) mutable -> Task<void> {
-        while (auto chunk = co_await stream->next())
+        while (const json::value* chunk = co_await stream->next())
           co_await sink.send("", *chunk);
       });
 }

@@ -236,9 +236,10 @@ TEST_F(Metered, DroppedInTheMiddleOfAStreamItCountsWhatCame) {
   auto call = reserved();
   wait([](MeteredCall& one, engine::FaultyBackend& engine) -> Task<void> {
     one.reached_engine();
-    GenerationStream stream(std::make_unique<LeaseOn>(engine), co_await engine.stream_chat({}, one.context()),
-                            {.id = "x", .object = "chat.completion.chunk", .created = 1, .model = "alias"},
-                            GenerationStream::Usage::withheld, one.context().used());
+    const json::object request;
+    auto deltas = co_await engine.chat(request, engine::Delivery::streamed, one.context());
+    GenerationStream stream(std::make_unique<LeaseOn>(engine), std::move(deltas),
+                            {.stamp = {.id = "x", .created = 1, .model = "alias"}}, one.context().used());
     co_await stream.begin();
     for (int piece = 0; piece < 3; ++piece)
       EXPECT_TRUE(co_await stream.next());

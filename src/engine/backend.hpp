@@ -1,9 +1,9 @@
 // One abstraction over everything that computes: a local engine process or a remote upstream.
 //
-// What an engine does stands in the interfaces of task/. Requests and replies are API-shaped JSON: the
-// request was validated against the contract at the edge and is passed by reference; what comes back
-// satisfies the contract's schema, whatever the engine said (adapters make that good). `id`, `created` and
-// `model` of replies are set by domain/, which also counts usage; adapters leave them out.
+// What an engine does stands in the interfaces of task/. A request that comes from the API's edge is
+// API-shaped JSON, validated there and passed by reference; what comes back is what the interface promises,
+// whatever the engine said (adapters make that good). Ids, times and names of replies, and usage, are
+// domain/'s.
 #pragma once
 
 #include <optional>

@@ -107,6 +107,19 @@ json::object question(int tokens) {
   return request;
 }
 
+// Whether it says something and ends it.
+Task<bool> answers(Backend& backend, const json::object& request) {
+  CallContext& context = call();
+  const auto deltas = co_await backend.chat()->chat(request, Delivery::whole, context);
+  std::string text;
+  bool finished = false;
+  while (const Delta* delta = co_await deltas->next()) {
+    text += delta->text;
+    finished = finished || delta->finish;
+  }
+  co_return !text.empty() && finished && deltas->usage().completion > 0;
+}
+
 EngineStatus status_of(const Engines& engines, std::string_view model) {
   for (auto& each : engines.status()) {
     if (each.model == model) return each;
@@ -143,8 +156,7 @@ TEST_F(EnginesTest, OneLoadServesAllWhoWait) {
       scope.spawn("ask", [](Engines& table, Model wanted, int& count) -> Task<void> {
         const auto lease = co_await table.acquire(wanted, call());
         const auto request = question(4);
-        const auto answer = co_await lease->backend().chat()->chat(request, call());
-        if (answer.contains("choices")) ++count;
+        if (co_await answers(lease->backend(), request)) ++count;
       }(engines, model("tiny"), answered));
     }
     co_await scope.join();
@@ -169,7 +181,7 @@ TEST_F(EnginesTest, ServesEveryLoopOfTheRuntime) {
         [](Engines& table, Model wanted, std::atomic<int>& count) -> Task<void> {
           const auto lease = co_await table.acquire(wanted, call());
           const auto request = question(2);
-          if ((co_await lease->backend().chat()->chat(request, call())).contains("choices")) ++count;
+          if (co_await answers(lease->backend(), request)) ++count;
         }(engines, model(i % 2 == 0 ? "a" : "b"), answered),
         [&left](std::exception_ptr) { --left; });
   }
@@ -198,7 +210,7 @@ TEST_F(EnginesTest, AKilledEngineFailsItsRequestAndComesBack) {
     scope.spawn("ask", [](Backend& backend, int& result) -> Task<void> {
       const auto request = question(20);
       try {
-        co_await backend.chat()->chat(request, call());
+        co_await backend.chat()->chat(request, Delivery::whole, call());
       } catch (const ApiError& error) {
         result = error.status();
       }
@@ -215,8 +227,8 @@ TEST_F(EnginesTest, AKilledEngineFailsItsRequestAndComesBack) {
     EXPECT_EQ(status_of(engines, "tiny").restarts, 1u);
     lease = co_await engines.acquire(model("tiny"), call());
     const auto again = question(4);
-    EXPECT_TRUE((co_await lease->backend().chat()->chat(again, call())).contains("choices"));
-    EXPECT_TRUE((co_await other->backend().chat()->chat(again, call())).contains("choices"));
+    EXPECT_TRUE(co_await answers(lease->backend(), again));
+    EXPECT_TRUE(co_await answers(other->backend(), again));
     EXPECT_EQ(status_of(engines, "other").restarts, 0u);
   });
 }
@@ -398,7 +410,7 @@ TEST_F(EnginesTest, StoppingRefusesNewRequestsAndLetsRunningOnesFinish) {
     co_await async::sleep_for(50ms);
     EXPECT_THAT(co_await refusal_of(table, wanted), HasSubstr("shutting down"));
     const auto request = question(4);
-    EXPECT_TRUE((co_await lease->backend().chat()->chat(request, call())).contains("choices"));
+    EXPECT_TRUE(co_await answers(lease->backend(), request));
     lease = nullptr;
     co_await scope.join();
   }(engines, model("tiny")));

@@ -52,33 +52,12 @@ class FaultyBackend final : public Backend,
   ClassificationEngine* classification() override { return this; }
   Task<void> probe(CallContext&) override { return work(); }
 
-  Task<json::object> chat(const json::object&, CallContext&) override {
-    co_await work();
-    std::string text;
-    for (const auto& piece : plan_.pieces)
-      text += piece;
-    json::object message({{"role", "assistant"}, {"content", text}, {"refusal", nullptr}});
-    json::object choice(
-        {{"index", 0}, {"message", std::move(message)}, {"logprobs", nullptr}, {"finish_reason", "stop"}});
-    co_return json::object(
-        {{"object", "chat.completion"}, {"choices", json::array({std::move(choice)})}, {"usage", usage()}});
+  // One choice; a delta for each piece, whatever the delivery.
+  Task<std::unique_ptr<DeltaStream>> chat(const json::object&, Delivery delivery, CallContext&) override {
+    return generate(delivery);
   }
-  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object&, CallContext&) override {
-    co_await begin();
-    co_return std::make_unique<Chunks>(*this, Shape::chat);
-  }
-  Task<json::object> complete(const json::object&, CallContext&) override {
-    co_await work();
-    std::string text;
-    for (const auto& piece : plan_.pieces)
-      text += piece;
-    json::object choice({{"index", 0}, {"text", text}, {"logprobs", nullptr}, {"finish_reason", "stop"}});
-    co_return json::object(
-        {{"object", "text_completion"}, {"choices", json::array({std::move(choice)})}, {"usage", usage()}});
-  }
-  Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object&, CallContext&) override {
-    co_await begin();
-    co_return std::make_unique<Chunks>(*this, Shape::completion);
+  Task<std::unique_ptr<DeltaStream>> complete(const json::object&, Delivery delivery, CallContext&) override {
+    return generate(delivery);
   }
   Task<json::object> embed(const json::object&, CallContext&) override {
     co_await work();
@@ -115,13 +94,15 @@ class FaultyBackend final : public Backend,
   }
 
  private:
-  enum class Shape { chat, completion };
-
   static ApiError dead() { return ApiError::unavailable("engine_unavailable", "The engine has failed."); }
 
-  json::object usage() const {
-    const auto pieces = static_cast<std::int64_t>(plan_.pieces.size());
-    return {{"prompt_tokens", 1}, {"completion_tokens", pieces}, {"total_tokens", pieces + 1}};
+  Task<std::unique_ptr<DeltaStream>> generate(Delivery delivery) {
+    if (delivery == Delivery::whole) {
+      co_await work();
+    } else {
+      co_await begin();
+    }
+    co_return std::make_unique<Deltas>(*this);
   }
 
   Task<void> work() {
@@ -165,34 +146,29 @@ class FaultyBackend final : public Backend,
     std::size_t at_ = 0;
   };
 
-  class Chunks final : public ChunkStream {
+  class Deltas final : public DeltaStream {
    public:
-    Chunks(FaultyBackend& owner, Shape shape) : pieces_(owner, owner.plan_.pieces.size()), shape_(shape) {}
+    explicit Deltas(FaultyBackend& owner)
+        : pieces_(owner, owner.plan_.pieces.size()),
+          usage_{.prompt = 1, .completion = static_cast<std::int64_t>(owner.plan_.pieces.size())} {}
 
-    Task<std::optional<json::object>> next() override {
+    Task<const Delta*> next() override {
       const std::size_t at = co_await pieces_.next();
-      const auto& texts = pieces_.owner().plan_.pieces;
-      if (at < texts.size()) co_return chunk(texts[at], nullptr);
-      if (at == texts.size()) co_return chunk("", "stop");
-      if (at > texts.size() + 1) co_return std::nullopt;
-      json::object last({{"object", kind()}, {"choices", json::array()}});
-      last.emplace("usage", pieces_.owner().usage());
-      co_return last;
+      if (at > pieces_.count()) co_return nullptr;
+      delta_.clear();
+      if (at < pieces_.count()) {
+        delta_.text = pieces_.owner().plan_.pieces[at];
+      } else {
+        delta_.finish = FinishReason::stop;
+      }
+      co_return &delta_;
     }
+    const TokenUsage& usage() const override { return usage_; }
 
    private:
-    const char* kind() const { return shape_ == Shape::chat ? "chat.completion.chunk" : "text_completion"; }
-    json::object chunk(const std::string& text, json::value finish) const {
-      json::object choice({{"index", 0}, {"logprobs", nullptr}, {"finish_reason", std::move(finish)}});
-      if (shape_ == Shape::completion) {
-        choice.emplace("text", text);
-      } else {
-        choice.emplace("delta", json::object({{"role", "assistant"}, {"content", text}}));
-      }
-      return {{"object", kind()}, {"choices", json::array({std::move(choice)})}};
-    }
     Pieces pieces_;
-    Shape shape_;
+    TokenUsage usage_;
+    Delta delta_;
   };
 
   class Transcript final : public TranscriptStream {

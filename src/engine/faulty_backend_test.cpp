@@ -11,40 +11,6 @@ using testing::on_runtime;
 using Fault = FaultPlan::Fault;
 CallContext call("r", SteadyTime::max());
 
-// How many chunks came before it ended; negative when it ended badly.
-Task<int> count_chunks(Backend& backend) {
-  int count = 0;
-  try {
-    const auto stream = co_await backend.chat()->stream_chat({}, call);
-    while (co_await stream->next())
-      ++count;
-  } catch (const ApiError&) {
-    co_return -1 - count;
-  }
-  co_return count;
-}
-
-TEST(FaultyBackend, FailsWhereItIsToldTo) {
-  on_runtime([](async::Scope&) -> Task<void> {
-    FaultyBackend fine;
-    EXPECT_EQ(co_await count_chunks(fine), 6);
-    EXPECT_EQ((co_await fine.chat()->chat({}, call)).at("usage").at("total_tokens").as_int64(), 5);
-    FaultyBackend midway({.fault = Fault::dies_midway});
-    EXPECT_EQ(co_await count_chunks(midway), -3);
-    EXPECT_EQ(midway.open_streams, 0u);
-    FaultyBackend early({.fault = Fault::dies_before_first});
-    EXPECT_EQ(co_await count_chunks(early), -1);
-    FaultyBackend hanging({.fault = Fault::hangs});
-    bool late = false;
-    try {
-      co_await async::with_deadline(std::chrono::milliseconds(20), hanging.probe(call));
-    } catch (const async::DeadlineExceeded&) {
-      late = true;
-    }
-    EXPECT_TRUE(late);
-  });
-}
-
 // How many pieces came before the stream ended; negative when it ended badly.
 template <class Stream>
 Task<int> count_pieces(Task<std::unique_ptr<Stream>> begun) {
@@ -63,6 +29,38 @@ Task<int> count_pieces(Task<std::unique_ptr<Stream>> begun) {
   } catch (const ApiError&) {
     co_return -1 - count;
   }
+}
+
+// How many deltas of a chat came before it ended; negative when it ended badly.
+Task<int> count_deltas(Backend& backend) {
+  return count_pieces(backend.chat()->chat({}, Delivery::streamed, call));
+}
+
+TEST(FaultyBackend, FailsWhereItIsToldTo) {
+  on_runtime([](async::Scope&) -> Task<void> {
+    FaultyBackend fine;
+    EXPECT_EQ(co_await count_deltas(fine), 5);
+    const json::object request;
+    const auto whole = co_await fine.chat()->chat(request, Delivery::whole, call);
+    std::string text;
+    while (const Delta* delta = co_await whole->next())
+      text += delta->text;
+    EXPECT_EQ(text, "Once upon a time");
+    EXPECT_EQ(whole->usage(), (TokenUsage{.prompt = 1, .completion = 4}));
+    FaultyBackend midway({.fault = Fault::dies_midway});
+    EXPECT_EQ(co_await count_deltas(midway), -3);
+    EXPECT_EQ(midway.open_streams, 0u);
+    FaultyBackend early({.fault = Fault::dies_before_first});
+    EXPECT_EQ(co_await count_deltas(early), -1);
+    FaultyBackend hanging({.fault = Fault::hangs});
+    bool late = false;
+    try {
+      co_await async::with_deadline(std::chrono::milliseconds(20), hanging.probe(call));
+    } catch (const async::DeadlineExceeded&) {
+      late = true;
+    }
+    EXPECT_TRUE(late);
+  });
 }
 
 TEST(FaultyBackend, HasEveryTask) {

@@ -27,12 +27,12 @@ class RandomCallIds final : public CallIds {
   IdSource ids_{clock_};
 };
 
-Task<void> answer_chat(const ChatJob& job, std::size_t choice, json::value& out, Usage& usage) {
+Task<void> answer_chat(const ChatJob& job, std::size_t choice, Delta& out, Usage& usage) {
   if (co_await decide(job, choice) != Decision::call) {
     const json::object reply = co_await job.client.post(
         wire::chat_path, render_chat_call(job.plan, choice, Delivery::whole), job.call, Asked::chat);
     usage = read_usage(reply);
-    out = render_chat_choice(job.plan, reply, choice, job.ids);
+    out = read_chat_choice(job.plan, reply, choice, job.ids);
     co_return;
   }
   const std::string name = co_await choose_name(job, choice);
@@ -40,7 +40,7 @@ Task<void> answer_chat(const ChatJob& job, std::size_t choice, json::value& out,
       wire::completion_path, render_arguments_call(job.plan, name, choice, Delivery::whole), job.call,
       Asked::chat);
   usage = read_usage(reply);
-  out = render_forced_choice(job.plan, name, reply, choice, job.ids);
+  out = read_forced_choice(job.plan, name, reply, choice, job.ids);
 }
 
 Task<void> answer_completion(const CompletionJob& job, std::size_t call, Generated& out, Usage& usage) {
@@ -57,8 +57,8 @@ Task<void> answer_completion(const CompletionJob& job, std::size_t call, Generat
   out = read_generated(job.plan, reply, job.echoes[prompt]);
 }
 
-json::object render_reply(json::array choices, const std::vector<Usage>& usages,
-                          std::size_t calls_per_prompt) {
+std::unique_ptr<DeltaStream> make_reply(std::vector<Delta> choices, const std::vector<Usage>& usages,
+                                        std::size_t calls_per_prompt) {
   Usage total;
   for (std::size_t i = 0; i < usages.size(); ++i) {
     total.completion += usages[i].completion;
@@ -66,10 +66,24 @@ json::object render_reply(json::array choices, const std::vector<Usage>& usages,
     total.prompt += usages[i].prompt;
     total.cached += usages[i].cached;
   }
-  json::object reply;
-  reply[field::choices] = std::move(choices);
-  reply[field::usage] = render_usage(total);
-  return reply;
+  return std::make_unique<ReadyDeltas>(std::move(choices), to_token_usage(total));
+}
+
+Task<std::unique_ptr<DeltaStream>> complete_whole(const CompletionJob& job, std::size_t slots) {
+  const CompletionPlan& plan = job.plan;
+  std::vector<Generated> generated(plan.calls());
+  std::vector<Usage> usages(plan.calls());
+  co_await run_side_by_side(plan.calls(), slots, [&](std::size_t number) {
+    return answer_completion(job, number, generated[number], usages[number]);
+  });
+  std::vector<Delta> choices;
+  for (std::size_t prompt = 0; prompt < plan.prompts.size(); ++prompt) {
+    const auto first = generated.begin() + static_cast<std::ptrdiff_t>(prompt * plan.best_of);
+    std::vector<Generated> own(std::make_move_iterator(first),
+                               std::make_move_iterator(first + static_cast<std::ptrdiff_t>(plan.best_of)));
+    add_choices(plan, prompt, std::move(own), choices);
+  }
+  co_return make_reply(std::move(choices), usages, plan.best_of);
 }
 
 void note_ignored(CallContext& call, const ChatPlan& plan) {
@@ -90,57 +104,34 @@ class LlamaBackend final : public Backend,
   CompletionEngine* completion() override { return this; }
   EmbeddingEngine* embedding() override { return this; }
 
-  Task<json::object> chat(const json::object& request, CallContext& call) override {
+  Task<std::unique_ptr<DeltaStream>> chat(const json::object& request, Delivery delivery,
+                                          CallContext& call) override {
     const auto traits = co_await learn_traits(call);
-    ChatJob job{client_, ids_, call, plan_chat(request, *traits)};
-    note_ignored(call, job.plan);
-    co_await prepare(job);
-    json::array choices(job.plan.choices);
-    std::vector<Usage> usages(job.plan.choices);
-    co_await run_side_by_side(job.plan.choices, traits->slots, [&](std::size_t choice) {
-      return answer_chat(job, choice, choices[choice], usages[choice]);
-    });
-    co_return render_reply(std::move(choices), usages, job.plan.choices);
-  }
-
-  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request, CallContext& call) override {
-    const auto traits = co_await learn_traits(call);
-    // Shared by the choices, which outlive this call.
+    // Shared by the choices of a stream, which outlive this call.
     auto job = std::make_shared<ChatJob>(client_, ids_, call, plan_chat(request, *traits));
     note_ignored(call, job->plan);
     co_await prepare(*job);
     const std::size_t choices = job->plan.choices;
+    if (delivery == Delivery::whole) {
+      std::vector<Delta> answers(choices);
+      std::vector<Usage> usages(choices);
+      co_await run_side_by_side(choices, traits->slots, [&](std::size_t choice) {
+        return answer_chat(*job, choice, answers[choice], usages[choice]);
+      });
+      co_return make_reply(std::move(answers), usages, choices);
+    }
     auto stream = std::make_unique<MergedStream>(
         choices, choices, traits->slots, [job](std::size_t choice) { return make_chat_choice(job, choice); });
     co_await stream->begin();
     co_return stream;
   }
 
-  Task<json::object> complete(const json::object& request, CallContext& call) override {
-    const auto traits = co_await learn_traits(call);
-    CompletionJob job{client_, call, plan_completion(request, *traits), {}, {}};
-    co_await prepare(job);
-    const CompletionPlan& plan = job.plan;
-    std::vector<Generated> generated(plan.calls());
-    std::vector<Usage> usages(plan.calls());
-    co_await run_side_by_side(plan.calls(), traits->slots, [&](std::size_t number) {
-      return answer_completion(job, number, generated[number], usages[number]);
-    });
-    json::array choices;
-    for (std::size_t prompt = 0; prompt < plan.prompts.size(); ++prompt) {
-      const auto first = generated.begin() + static_cast<std::ptrdiff_t>(prompt * plan.best_of);
-      std::vector<Generated> own(std::make_move_iterator(first),
-                                 std::make_move_iterator(first + static_cast<std::ptrdiff_t>(plan.best_of)));
-      add_choices(plan, prompt, std::move(own), choices);
-    }
-    co_return render_reply(std::move(choices), usages, plan.best_of);
-  }
-
-  Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
-                                                     CallContext& call) override {
+  Task<std::unique_ptr<DeltaStream>> complete(const json::object& request, Delivery delivery,
+                                              CallContext& call) override {
     const auto traits = co_await learn_traits(call);
     auto job = std::make_shared<CompletionJob>(client_, call, plan_completion(request, *traits));
     co_await prepare(*job);
+    if (delivery == Delivery::whole) co_return co_await complete_whole(*job, traits->slots);
     const std::size_t n = job->plan.n;
     auto stream = std::make_unique<MergedStream>(
         job->plan.prompts.size() * n, n, traits->slots,

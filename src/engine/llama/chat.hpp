@@ -1,4 +1,4 @@
-// Chat completions in llama-server's words, and its answers in the API's. Pure.
+// Chat completions in llama-server's words, and its answers as deltas. Pure.
 //
 // A call that is forced (tool_choice required or named) is not left to the server, which does not enforce it:
 // the conversation is rendered with the model's own template, the answer is begun for the model ({"name":
@@ -12,15 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "engine/llama/delta_buffer.hpp"
 #include "engine/llama/logprobs.hpp"
 #include "engine/llama/sampling.hpp"
 #include "engine/llama/wire.hpp"
+#include "engine/task/generation.hpp"
 #include "json/json.hpp"
 
 namespace hearth::engine::llama {
 
-// How the client spoke of functions: `tools`, or the older `functions` with their own shapes in replies.
-enum class CallStyle { tools, functions };
 enum class Calls { many, one };
 enum class CallRule {
   free,    // the server's parser finds the calls that the model makes, if any
@@ -58,35 +58,33 @@ ChatPlan plan_chat(const json::object& request, const Traits& traits);
 
 // ---- the usual way: the server's chat endpoint
 
-enum class Delivery { whole, streamed };
 // What the model does first, under CallRule::decide, with the format left out.
 enum class Decision { open, text, call };
 json::object render_decision_call(const ChatPlan& plan, std::size_t choice);
 Decision read_decision(const json::object& chunk);
 
 json::object render_chat_call(const ChatPlan& plan, std::size_t choice, Delivery delivery);
-// The choice of a whole reply, with `index` set to `choice`. `next_call_id` makes ids where the server gave
-// none.
+// Makes ids of calls where the server gave none.
 class CallIds {
  public:
   virtual ~CallIds() = default;
   virtual std::string next() = 0;
 };
-json::object render_chat_choice(const ChatPlan& plan, const json::object& reply, std::size_t choice,
-                                CallIds& ids);
+// The choice of a whole reply.
+Delta read_chat_choice(const ChatPlan& plan, const json::object& reply, std::size_t choice, CallIds& ids);
 
-// Chunks of one choice. Feed the server's chunks; each gives the API's chunks (usually one) in order.
-class ChatChunker {
+// Reads the chunks of one choice.
+class ChatReader {
  public:
-  ChatChunker(const ChatPlan& plan, std::size_t choice, CallIds& ids)
+  ChatReader(const ChatPlan& plan, std::size_t choice, CallIds& ids)
       : plan_(plan), choice_(choice), ids_(ids) {}
-  std::vector<json::object> feed(const json::object& chunk);
+  // Adds what the server's chunk says to `out`.
+  void feed(const json::object& chunk, DeltaBuffer& out);
   bool finished() const { return finished_; }
   const Usage& usage() const { return usage_; }
 
  private:
-  json::object wrap(json::object delta, json::value logprobs, json::value finish) const;
-  void add_calls(const json::array& calls, std::vector<json::object>& out);
+  void read_calls(const json::array& calls, Delta& out);
 
   const ChatPlan& plan_;
   std::size_t choice_;
@@ -119,19 +117,14 @@ class ArgumentsReader {
   bool in_text_ = false;
   bool escaped_ = false;
 };
-json::object render_forced_choice(const ChatPlan& plan, std::string_view name,
-                                  const json::object& arguments_reply, std::size_t choice, CallIds& ids);
-// The chunks of a forced call: begin, then each piece of the arguments, then the end.
-json::object render_forced_begin(const ChatPlan& plan, std::string_view name, std::size_t choice,
-                                 CallIds& ids);
-json::object render_forced_piece(const ChatPlan& plan, std::string_view arguments, std::size_t choice);
-json::object render_forced_end(const ChatPlan& plan, const json::object& last_event, std::size_t choice);
+Delta read_forced_choice(const ChatPlan& plan, std::string_view name, const json::object& arguments_reply,
+                         std::size_t choice, CallIds& ids);
+// The deltas of a forced call: begin, then each piece of the arguments, then the end.
+void begin_forced(const ChatPlan& plan, std::string_view name, CallIds& ids, Delta& out);
+void add_forced_piece(const ChatPlan& plan, std::string arguments, Delta& out);
+FinishReason forced_finish(const ChatPlan& plan, const json::object& reply);
 
-// A whole choice as the chunks of a stream, for what the server cannot stream.
-std::vector<json::object> split_choice(const json::object& choice);
-
-// {"choices": [choice]} of a chunk.
-json::object render_chat_chunk(std::size_t choice, json::object delta, json::value logprobs,
-                               json::value finish);
+// A whole choice as the deltas of a stream, for what the server cannot stream.
+std::vector<Delta> split_choice(Delta choice);
 
 }  // namespace hearth::engine::llama

@@ -13,33 +13,32 @@ namespace field = contract::field;
 class ChatChoice final : public ChoiceStream {
  public:
   ChatChoice(std::shared_ptr<ChatJob> job, std::size_t choice)
-      : job_(std::move(job)), choice_(choice), chunker_(job_->plan, choice, job_->ids) {}
+      : job_(std::move(job)), choice_(choice), reader_(job_->plan, choice, job_->ids) {}
 
   Task<void> open() override {
     events_ = co_await job_->client.open(
         wire::chat_path, render_chat_call(job_->plan, choice_, Delivery::streamed), job_->call, Asked::chat);
   }
 
-  Task<std::vector<json::object>> read() override {
+  Task<void> read(DeltaBuffer& out) override {
     while (auto event = co_await events_->next()) {
-      std::vector<json::object> chunks = chunker_.feed(*event);
-      if (!chunks.empty()) co_return chunks;
+      reader_.feed(*event, out);
+      if (!out.empty()) co_return;
     }
-    if (!chunker_.finished()) throw engine_lost();
-    co_return std::vector<json::object>();
+    if (!reader_.finished()) throw engine_lost();
   }
 
-  Usage usage() const override { return chunker_.usage(); }
+  Usage usage() const override { return reader_.usage(); }
 
  private:
   std::shared_ptr<ChatJob> job_;
   std::size_t choice_;
-  ChatChunker chunker_;
+  ChatReader reader_;
   std::unique_ptr<EventReader> events_;
 };
 
 // The server refuses log probabilities in a stream with tools: the whole answer is fetched, then sent as
-// chunks.
+// deltas.
 class WholeChatChoice final : public ChoiceStream {
  public:
   WholeChatChoice(std::shared_ptr<ChatJob> job, std::size_t choice) : job_(std::move(job)), choice_(choice) {}
@@ -48,16 +47,20 @@ class WholeChatChoice final : public ChoiceStream {
     const json::object reply = co_await job_->client.post(
         wire::chat_path, render_chat_call(job_->plan, choice_, Delivery::whole), job_->call, Asked::chat);
     usage_ = read_usage(reply);
-    chunks_ = split_choice(render_chat_choice(job_->plan, reply, choice_, job_->ids));
+    deltas_ = split_choice(read_chat_choice(job_->plan, reply, choice_, job_->ids));
   }
 
-  Task<std::vector<json::object>> read() override { co_return std::exchange(chunks_, {}); }
+  Task<void> read(DeltaBuffer& out) override {
+    for (Delta& delta : std::exchange(deltas_, {}))
+      out.add(choice_) = std::move(delta);
+    co_return;
+  }
   Usage usage() const override { return usage_; }
 
  private:
   std::shared_ptr<ChatJob> job_;
   std::size_t choice_;
-  std::vector<json::object> chunks_;
+  std::vector<Delta> deltas_;
   Usage usage_;
 };
 
@@ -72,25 +75,23 @@ class ForcedChoice final : public ChoiceStream {
         job_->call, Asked::chat);
   }
 
-  Task<std::vector<json::object>> read() override {
-    std::vector<json::object> out;
+  Task<void> read(DeltaBuffer& out) override {
     if (!begun_) {
       begun_ = true;
-      out.push_back(render_forced_begin(job_->plan, name_, choice_, job_->ids));
-      co_return out;
+      begin_forced(job_->plan, name_, job_->ids, out.add(choice_));
+      co_return;
     }
     while (auto event = co_await events_->next()) {
-      const std::string piece = arguments_.feed(json::find_string(*event, field::content).value_or(""));
-      if (!piece.empty()) out.push_back(render_forced_piece(job_->plan, piece, choice_));
+      std::string piece = arguments_.feed(json::find_string(*event, field::content).value_or(""));
+      if (!piece.empty()) add_forced_piece(job_->plan, std::move(piece), out.add(choice_));
       if (event->contains(wire::stop_type)) {
         finished_ = true;
         usage_ = read_usage(*event);
-        out.push_back(render_forced_end(job_->plan, *event, choice_));
+        out.add(choice_).finish = forced_finish(job_->plan, *event);
       }
-      if (!out.empty()) co_return out;
+      if (!out.empty()) co_return;
     }
     if (!finished_) throw engine_lost();
-    co_return out;
   }
 
   Usage usage() const override { return usage_; }
@@ -123,7 +124,7 @@ class AnyChatChoice final : public ChoiceStream {
     co_await inner_->open();
   }
 
-  Task<std::vector<json::object>> read() override { return inner_->read(); }
+  Task<void> read(DeltaBuffer& out) override { return inner_->read(out); }
   Usage usage() const override { return inner_->usage(); }
 
  private:
@@ -135,7 +136,7 @@ class AnyChatChoice final : public ChoiceStream {
 class CompletionChoice final : public ChoiceStream {
  public:
   CompletionChoice(std::shared_ptr<CompletionJob> job, std::size_t choice)
-      : job_(std::move(job)), choice_(choice), chunker_(job_->plan, choice) {}
+      : job_(std::move(job)), choice_(choice), reader_(job_->plan, choice) {}
 
   Task<void> open() override {
     if (!job_->plan.generates()) co_return;
@@ -145,29 +146,27 @@ class CompletionChoice final : public ChoiceStream {
                                          job_->call, asked);
   }
 
-  Task<std::vector<json::object>> read() override {
-    std::vector<json::object> out;
+  Task<void> read(DeltaBuffer& out) override {
     if (!begun_) {
       begun_ = true;
       if (job_->plan.echo != Echo::without) {
-        out.push_back(chunker_.begin(job_->echoes[prompt()]));
-        co_return out;
+        reader_.begin(job_->echoes[prompt()], out);
+        co_return;
       }
     }
     if (!events_) {
-      if (!chunker_.finished()) out.push_back(chunker_.end_without_text());
-      co_return out;
+      if (!reader_.finished()) reader_.end_without_text(out);
+      co_return;
     }
     while (auto event = co_await events_->next()) {
-      out = chunker_.feed(*event);
-      if (!out.empty()) co_return out;
+      reader_.feed(*event, out);
+      if (!out.empty()) co_return;
     }
-    if (!chunker_.finished()) throw engine_lost();
-    co_return out;
+    if (!reader_.finished()) throw engine_lost();
   }
 
   Usage usage() const override {
-    if (job_->plan.generates()) return chunker_.usage();
+    if (job_->plan.generates()) return reader_.usage();
     return Usage{.prompt = job_->prompt_tokens[prompt()]};
   }
 
@@ -176,7 +175,7 @@ class CompletionChoice final : public ChoiceStream {
 
   std::shared_ptr<CompletionJob> job_;
   std::size_t choice_;
-  CompletionChunker chunker_;
+  CompletionReader reader_;
   std::unique_ptr<EventReader> events_;
   bool begun_ = false;
 };

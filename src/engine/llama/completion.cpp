@@ -37,8 +37,8 @@ std::vector<json::value> read_prompts(const json::object& request) {
   return out;
 }
 
-json::value finish_of(const json::object& reply) {
-  return json::find_string(reply, wire::stop_type) == "limit" ? "length" : "stop";
+FinishReason finish_of(const json::object& reply) {
+  return json::find_string(reply, wire::stop_type) == "limit" ? FinishReason::length : FinishReason::stop;
 }
 
 void add_probabilities(CompletionLogprobs& logprobs, const json::object& reply) {
@@ -53,16 +53,6 @@ void add_echo(CompletionLogprobs& logprobs, const PromptEcho& echo) {
   for (const PromptToken& token : echo.tokens) {
     logprobs.add_echo(token.bytes, token.probability.empty() ? nullptr : &token.probability);
   }
-}
-
-json::object render_choice(std::size_t index, std::string_view text, json::value logprobs,
-                           json::value finish) {
-  json::object out;
-  out[field::text] = text;
-  out[field::index] = index;
-  out[field::logprobs] = std::move(logprobs);
-  out[field::finish_reason] = std::move(finish);
-  return out;
 }
 
 }  // namespace
@@ -140,74 +130,70 @@ json::object render_forced_token_call(const json::array& before, std::int64_t ne
 
 Generated read_generated(const CompletionPlan& plan, const json::object& reply, const PromptEcho& echo) {
   Generated out;
-  if (plan.echo != Echo::without) out.text = echo.text;
-  out.text += json::find_string(reply, field::content).value_or("");
-  out.finish = finish_of(reply);
+  if (plan.echo != Echo::without) out.delta.text = echo.text;
+  out.delta.text += json::find_string(reply, field::content).value_or("");
+  out.delta.finish = finish_of(reply);
   CompletionLogprobs logprobs(plan.logprobs.value_or(0));
   if (plan.echo == Echo::text_and_logprobs) add_echo(logprobs, echo);
   add_probabilities(logprobs, reply);
   if (logprobs.count() > 0) out.mean_logprob = logprobs.sum() / static_cast<double>(logprobs.count());
-  if (plan.logprobs) out.logprobs = logprobs.take();
+  if (plan.logprobs) out.delta.logprobs = logprobs.take();
   return out;
 }
 
 Generated echo_only(const CompletionPlan& plan, const PromptEcho& echo) {
   Generated out;
-  if (plan.echo != Echo::without) out.text = echo.text;
-  out.finish = "length";
+  if (plan.echo != Echo::without) out.delta.text = echo.text;
+  out.delta.finish = FinishReason::length;
   if (plan.logprobs) {
     CompletionLogprobs logprobs(*plan.logprobs);
     if (plan.echo == Echo::text_and_logprobs) add_echo(logprobs, echo);
-    out.logprobs = logprobs.take();
+    out.delta.logprobs = logprobs.take();
   }
   return out;
 }
 
 void add_choices(const CompletionPlan& plan, std::size_t prompt, std::vector<Generated> generated,
-                 json::array& choices) {
+                 std::vector<Delta>& choices) {
   if (plan.best_of > plan.n) {
     std::ranges::sort(generated, std::greater{}, &Generated::mean_logprob);
     generated.resize(plan.n);
   }
   for (std::size_t i = 0; i < generated.size(); ++i) {
-    choices.emplace_back(render_choice(prompt * plan.n + i, generated[i].text,
-                                       std::move(generated[i].logprobs), std::move(generated[i].finish)));
+    choices.push_back(std::move(generated[i].delta));
+    choices.back().choice = prompt * plan.n + i;
   }
 }
 
-json::object CompletionChunker::wrap(std::string_view text, json::value finish) {
-  json::value logprobs;
-  if (plan_.logprobs && !text.empty()) logprobs = logprobs_.take();
-  json::array choices;
-  choices.emplace_back(render_choice(choice_, text, std::move(logprobs), std::move(finish)));
-  json::object out;
-  out[field::choices] = std::move(choices);
-  return out;
+void CompletionReader::say(std::string_view text, std::optional<FinishReason> finish, DeltaBuffer& out) {
+  Delta& delta = out.add(choice_);
+  delta.text = text;
+  delta.finish = finish;
+  if (!plan_.logprobs || (logprobs_.empty() && (told_logprobs_ || !finish))) return;
+  delta.logprobs = logprobs_.take();
+  told_logprobs_ = true;
 }
 
-json::object CompletionChunker::begin(const PromptEcho& echo) {
+void CompletionReader::begin(const PromptEcho& echo, DeltaBuffer& out) {
   if (plan_.echo == Echo::text_and_logprobs) add_echo(logprobs_, echo);
-  return wrap(echo.text, nullptr);
+  say(echo.text, std::nullopt, out);
 }
 
-std::vector<json::object> CompletionChunker::feed(const json::object& event) {
-  std::vector<json::object> out;
+void CompletionReader::feed(const json::object& event, DeltaBuffer& out) {
   if (plan_.logprobs) add_probabilities(logprobs_, event);
   const std::string_view text = json::find_string(event, field::content).value_or("");
-  const bool last = event.contains(wire::stop_type);
-  if (!last) {
-    if (!text.empty()) out.push_back(wrap(text, nullptr));
-    return out;
+  if (!event.contains(wire::stop_type)) {
+    if (!text.empty()) say(text, std::nullopt, out);
+    return;
   }
   finished_ = true;
   usage_ = read_usage(event);
-  out.push_back(wrap(text, finish_of(event)));
-  return out;
+  say(text, finish_of(event), out);
 }
 
-json::object CompletionChunker::end_without_text() {
+void CompletionReader::end_without_text(DeltaBuffer& out) {
   finished_ = true;
-  return wrap("", "length");
+  say("", FinishReason::length, out);
 }
 
 }  // namespace hearth::engine::llama

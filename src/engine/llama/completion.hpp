@@ -1,4 +1,4 @@
-// Text completions in llama-server's words, and its answers in the API's. Pure.
+// Text completions in llama-server's words, and its answers as deltas. Pure.
 //
 // Each prompt is generated `best_of` times through the server's raw endpoint (or its infill endpoint, with a
 // suffix), one call each; the best `n` by mean log probability are returned. An echoed prompt's own log
@@ -58,11 +58,9 @@ json::object render_completion_call(const CompletionPlan& plan, std::size_t call
 // Asks for the model's own probability of `next` after `before`.
 json::object render_forced_token_call(const json::array& before, std::int64_t next, std::int64_t top);
 
-// One generated text.
+// One generated text: all that its choice says, but for its number.
 struct Generated {
-  std::string text;
-  json::value logprobs;
-  json::value finish;
+  Delta delta;
   double mean_logprob = 0;
 };
 Generated read_generated(const CompletionPlan& plan, const json::object& reply, const PromptEcho& echo);
@@ -71,26 +69,27 @@ Generated echo_only(const CompletionPlan& plan, const PromptEcho& echo);
 
 // The choices of one prompt: the best `n`, numbered from prompt * n.
 void add_choices(const CompletionPlan& plan, std::size_t prompt, std::vector<Generated> generated,
-                 json::array& choices);
+                 std::vector<Delta>& choices);
 
-// Chunks of one choice of a stream.
-class CompletionChunker {
+// Reads one choice of a stream.
+class CompletionReader {
  public:
-  CompletionChunker(const CompletionPlan& plan, std::size_t choice)
+  CompletionReader(const CompletionPlan& plan, std::size_t choice)
       : plan_(plan), choice_(choice), logprobs_(plan.logprobs.value_or(0)) {}
-  json::object begin(const PromptEcho& echo);  // only with an echo
-  // Empty when the event adds nothing.
-  std::vector<json::object> feed(const json::object& event);
-  json::object end_without_text();
+  void begin(const PromptEcho& echo, DeltaBuffer& out);  // only with an echo
+  // Adds what the event says to `out`.
+  void feed(const json::object& event, DeltaBuffer& out);
+  void end_without_text(DeltaBuffer& out);
   bool finished() const { return finished_; }
   const Usage& usage() const { return usage_; }
 
  private:
-  json::object wrap(std::string_view text, json::value finish);
+  void say(std::string_view text, std::optional<FinishReason> finish, DeltaBuffer& out);
 
   const CompletionPlan& plan_;
   std::size_t choice_;
   CompletionLogprobs logprobs_;
+  bool told_logprobs_ = false;
   bool finished_ = false;
   Usage usage_;
 };

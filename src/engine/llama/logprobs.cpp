@@ -26,14 +26,6 @@ std::string read_bytes(const json::object& entry) {
   return out;
 }
 
-json::array render_bytes(std::string_view bytes) {
-  json::array out;
-  out.reserve(bytes.size());
-  for (const char byte : bytes)
-    out.emplace_back(static_cast<std::int64_t>(static_cast<unsigned char>(byte)));
-  return out;
-}
-
 // A token that is only part of a character has no text; its bytes are spelled out as the original does.
 std::string spell(std::string_view bytes, std::string_view prefix) {
   if (text::is_valid_utf8(bytes)) return std::string(bytes);
@@ -43,40 +35,30 @@ std::string spell(std::string_view bytes, std::string_view prefix) {
   return out;
 }
 
-json::object render_chat_token(std::string_view bytes, double logprob) {
-  json::object out;
-  out[field::token] = spell(bytes, "");
-  out[field::logprob] = logprob;
-  out[field::bytes] = render_bytes(bytes);
-  return out;
-}
-
 }  // namespace
 
-json::object render_chat_logprobs(const json::array* probabilities, std::int64_t top) {
-  json::array content;
-  if (probabilities) {
-    for (const json::value& item : *probabilities) {
-      if (!item.is_object()) continue;
-      const json::object& entry = item.get_object();
-      const std::string bytes = read_bytes(entry);
-      if (bytes.empty()) continue;
-      json::array alternatives;
-      if (const json::array* list = json::find_array(entry, field::top_logprobs)) {
-        for (const json::value& other : *list) {
-          if (static_cast<std::int64_t>(alternatives.size()) >= top || !other.is_object()) break;
-          alternatives.emplace_back(
-              render_chat_token(read_bytes(other.get_object()), clamp_logprob(other.get_object())));
-        }
-      }
-      json::object token = render_chat_token(bytes, clamp_logprob(entry));
-      token[field::top_logprobs] = std::move(alternatives);
-      content.emplace_back(std::move(token));
+std::vector<TokenLogprob> read_chat_logprobs(const json::array* probabilities, std::int64_t top) {
+  std::vector<TokenLogprob> out;
+  if (!probabilities) return out;
+  for (const json::value& item : *probabilities) {
+    if (!item.is_object()) continue;
+    const json::object& entry = item.get_object();
+    std::string bytes = read_bytes(entry);
+    if (bytes.empty()) continue;
+    TokenLogprob& token = out.emplace_back();
+    token.token = spell(bytes, "");
+    token.logprob = clamp_logprob(entry);
+    token.bytes = std::move(bytes);
+    auto& alternatives = token.alternatives.emplace();
+    const json::array* list = json::find_array(entry, field::top_logprobs);
+    if (!list) continue;
+    for (const json::value& other : *list) {
+      if (static_cast<std::int64_t>(alternatives.size()) >= top || !other.is_object()) break;
+      std::string own = read_bytes(other.get_object());
+      std::string spelled = spell(own, "");
+      alternatives.push_back({std::move(spelled), clamp_logprob(other.get_object()), std::move(own)});
     }
   }
-  json::object out;
-  out[field::content] = std::move(content);
-  out[field::refusal] = nullptr;
   return out;
 }
 
@@ -93,35 +75,30 @@ void CompletionLogprobs::add_echo(std::string_view text, const json::object* ent
 }
 
 void CompletionLogprobs::add_piece(std::string token, std::string_view bytes, const json::object* entry) {
-  text_offset_.emplace_back(offset_);
+  TokenLogprob& out = tokens_.emplace_back();
+  out.offset = offset_;
   offset_ += static_cast<std::int64_t>(text::is_valid_utf8(bytes) ? text::count_code_points(bytes) : 1);
-  if (!entry) {
-    token_logprobs_.emplace_back(nullptr);
-    top_logprobs_.emplace_back(nullptr);
-  } else {
-    const double own = clamp_logprob(*entry);
-    token_logprobs_.emplace_back(own);
-    json::object alternatives;
+  if (entry) {
+    out.logprob = clamp_logprob(*entry);
+    auto& alternatives = out.alternatives.emplace();
     if (const json::array* list = json::find_array(*entry, field::top_logprobs)) {
-      std::int64_t seen = 0;
       for (const json::value& other : *list) {
-        if (seen++ >= top_ || !other.is_object()) break;
+        if (static_cast<std::int64_t>(alternatives.size()) >= top_ || !other.is_object()) break;
         const json::object& alternative = other.get_object();
-        alternatives.emplace(spell(read_bytes(alternative), "bytes:"), clamp_logprob(alternative));
+        alternatives.push_back({spell(read_bytes(alternative), "bytes:"), clamp_logprob(alternative), {}});
       }
     }
-    if (top_ > 0) alternatives.emplace(token, own);  // the chosen token is always among them
-    top_logprobs_.emplace_back(std::move(alternatives));
+    // The chosen token is always among them.
+    if (top_ > 0 &&
+        std::ranges::find(alternatives, token, &TokenLogprob::Alternative::token) == alternatives.end())
+      alternatives.push_back({token, *out.logprob, {}});
   }
-  tokens_.emplace_back(std::move(token));
+  out.token = std::move(token);
 }
 
-json::object CompletionLogprobs::take() {
-  json::object out;
-  out[field::tokens] = std::exchange(tokens_, {});
-  out[field::token_logprobs] = std::exchange(token_logprobs_, {});
-  out[field::top_logprobs] = std::exchange(top_logprobs_, {});
-  out[field::text_offset] = std::exchange(text_offset_, {});
+Logprobs CompletionLogprobs::take() {
+  Logprobs out;
+  out.text = std::exchange(tokens_, {});
   return out;
 }
 

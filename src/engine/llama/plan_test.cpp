@@ -7,9 +7,13 @@
 #include "engine/llama/embedding.hpp"
 #include "engine/llama/errors.hpp"
 #include "engine/llama/samples.hpp"
+#include "engine/task/describe.hpp"
 
 namespace hearth::engine::llama {
 namespace {
+
+using testing::describe;
+using testing::read;
 
 class FixedIds final : public CallIds {
  public:
@@ -180,17 +184,15 @@ TEST(LlamaChatRequest, LetsTheFirstWordsDecideBetweenCallAndFormat) {
   EXPECT_EQ(decision("{}", R"("stop")"), Decision::text);
 }
 
-TEST(LlamaChatReply, HasLogprobsAndRefusalAlways) {
+TEST(LlamaChatReply, SaysTextReasoningAndReason) {
   FixedIds ids;
   const ChatPlan plan = plan_chat(object(R"({"messages":[{"role":"user","content":"hi"}]})"), able());
-  const json::object choice = render_chat_choice(
+  const Delta choice = read_chat_choice(
       plan,
       object(R"({"choices":[{"finish_reason":"stop","index":0,"message":{"role":"assistant","content":"yes",
             "reasoning_content":"hm"}}]})"),
       3, ids);
-  EXPECT_EQ(json::value(choice),
-            json::value(object(R"({"index":3,"message":{"role":"assistant","content":"yes",
-      "refusal":null},"logprobs":null,"finish_reason":"stop"})")));
+  EXPECT_EQ(describe(choice), read(R"({"choice":3,"text":"yes","reasoning":"hm","finish":"stop"})"));
 }
 
 constexpr std::string_view called =
@@ -202,63 +204,98 @@ TEST(LlamaChatReply, GivesCallsIdsAndCutsThemToOne) {
   FixedIds ids;
   const ChatPlan plan =
       plan_chat(object(std::string(two_tools) + R"(,"parallel_tool_calls":false})"), able());
-  const json::object choice = render_chat_choice(plan, object(called), 0, ids);
-  EXPECT_EQ(choice.at("message").at("tool_calls").get_array().size(), 1u);
-  EXPECT_EQ(choice.at("message").at("tool_calls").at(0).at("id"), "call_1");
-  EXPECT_TRUE(choice.at("message").at("content").is_null());
-  EXPECT_EQ(choice.at("finish_reason"), "tool_calls");
+  const Delta choice = read_chat_choice(plan, object(called), 0, ids);
+  EXPECT_EQ(describe(choice), read(R"({"choice":0,"calls":[{"index":0,"id":"call_1","name":"look",
+      "arguments":"{}"}],"finish":"tool_calls"})"));
 }
 
 TEST(LlamaChatReply, SpeaksTheOlderWordsForFunctions) {
   FixedIds ids;
   const ChatPlan plan = plan_chat(
       object(R"({"messages":[{"role":"user","content":"hi"}],"functions":[{"name":"look"}]})"), able());
-  const json::object choice = render_chat_choice(plan, object(called), 0, ids);
-  EXPECT_EQ(choice.at("message").at("function_call").at("name"), "look");
-  EXPECT_FALSE(choice.at("message").get_object().contains("tool_calls"));
-  EXPECT_EQ(choice.at("finish_reason"), "function_call");
+  EXPECT_EQ(describe(read_chat_choice(plan, object(called), 0, ids)),
+            read(R"({"choice":0,"calls":[{"index":0,"style":"functions","name":"look","arguments":"{}"}],
+                "finish":"function_call"})"));
 }
 
-TEST(LlamaChatReply, ChunksBeginWithTheRoleAndEndWithTheReason) {
+TEST(LlamaChatReply, AStreamBeginsAndEndsWithTheReason) {
   FixedIds ids;
   const ChatPlan plan =
       plan_chat(object(R"({"messages":[{"role":"user","content":"hi"}],"logprobs":true})"), able());
-  ChatChunker chunker(plan, 2, ids);
-  auto first = chunker.feed(object(
-      R"({"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}]})"));
-  ASSERT_EQ(first.size(), 1u);
-  EXPECT_EQ(first[0].at("choices").at(0).at("delta").at("role"), "assistant");
-  EXPECT_EQ(first[0].at("choices").at(0).at("index"), 2);
-  auto text = chunker.feed(
-      object(R"({"choices":[{"finish_reason":null,"index":0,"delta":{"content":"yes"},"logprobs":{
+  ChatReader reader(plan, 2, ids);
+  const auto feed = [&](std::string_view chunk) {
+    DeltaBuffer out;
+    reader.feed(object(chunk), out);
+    json::array described;
+    for (const Delta& delta : out.view())
+      described.push_back(describe(delta));
+    return json::value(described);
+  };
+  EXPECT_EQ(
+      feed(R"({"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}]})"),
+      read(R"([{"choice":2,"logprobs":{"text":[]}}])"));
+  EXPECT_EQ(feed(R"({"choices":[{"finish_reason":null,"index":0,"delta":{"content":"yes"},"logprobs":{
       "content":[{"id":1,"token":"yes","bytes":[121,101,115],"logprob":-0.5,"top_logprobs":[
-      {"id":1,"token":"yes","bytes":[121,101,115],"logprob":-0.5}]}]}}]})"));
-  ASSERT_EQ(text.size(), 1u);
-  const json::value& token = text[0].at("choices").at(0).at("logprobs").at("content").at(0);
-  EXPECT_EQ(token.at("token"), "yes");
-  EXPECT_TRUE(token.at("top_logprobs").get_array().empty()) << "none were asked for";
-  EXPECT_TRUE(chunker
-                  .feed(object(
-                      R"({"choices":[{"finish_reason":null,"index":0,"delta":{"reasoning_content":"hm"}}]})"))
-                  .empty());
-  EXPECT_EQ(chunker.feed(object(R"({"choices":[{"finish_reason":"length","index":0,"delta":{}}]})"))[0]
-                .at("choices")
-                .at(0)
-                .at("finish_reason"),
-            "length");
-  EXPECT_TRUE(chunker.finished());
-  EXPECT_TRUE(
-      chunker.feed(object(R"({"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}})")).empty());
-  EXPECT_EQ(chunker.usage().completion, 4);
+      {"id":1,"token":"yes","bytes":[121,101,115],"logprob":-0.5}]}]}}]})"),
+            read(R"([{"choice":2,"text":"yes","logprobs":{"text":[{"token":"yes","offset":0,"logprob":-0.5,
+                "bytes":"yes","alternatives":[]}]}}])"))
+      << "no alternatives were asked for";
+  EXPECT_EQ(feed(R"({"choices":[{"finish_reason":null,"index":0,"delta":{"reasoning_content":"hm"}}]})"),
+            read(R"([{"choice":2,"reasoning":"hm"}])"));
+  EXPECT_EQ(feed(R"({"choices":[{"finish_reason":"length","index":0,"delta":{}}]})"),
+            read(R"([{"choice":2,"finish":"length"}])"));
+  EXPECT_TRUE(reader.finished());
+  EXPECT_EQ(feed(R"({"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}})"), read("[]"));
+  EXPECT_EQ(reader.usage().completion, 4);
+}
+
+TEST(LlamaChatReply, StreamsPiecesOfCalls) {
+  FixedIds ids;
+  const ChatPlan plan =
+      plan_chat(object(std::string(two_tools) + R"(,"parallel_tool_calls":false})"), able());
+  ChatReader reader(plan, 0, ids);
+  DeltaBuffer out;
+  reader.feed(
+      object(R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"look"}}]}}]})"),
+      out);
+  reader.feed(object(R"({"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}},
+      {"index":1,"function":{"name":"wait"}}]}}]})"),
+              out);
+  ASSERT_EQ(out.view().size(), 3u);
+  EXPECT_EQ(describe(out.view()[1]),
+            read(R"({"choice":0,"calls":[{"index":0,"id":"call_1","name":"look"}]})"));
+  EXPECT_EQ(describe(out.view()[2]), read(R"({"choice":0,"calls":[{"index":0,"arguments":"{"}]})"))
+      << "one call was allowed";
 }
 
 TEST(LlamaChatReply, SplitsAWholeAnswer) {
   FixedIds ids;
   const ChatPlan plan = plan_chat(object(std::string(two_tools) + "}"), able());
-  const auto chunks = split_choice(render_chat_choice(plan, object(called), 1, ids));
-  ASSERT_EQ(chunks.size(), 4u);
-  EXPECT_EQ(chunks[2].at("choices").at(0).at("delta").at("tool_calls").at(0).at("index"), 1);
-  EXPECT_EQ(chunks[3].at("choices").at(0).at("finish_reason"), "tool_calls");
+  const auto deltas = split_choice(read_chat_choice(plan, object(called), 1, ids));
+  ASSERT_EQ(deltas.size(), 4u);
+  EXPECT_EQ(describe(deltas[0]), read(R"({"choice":1})"));
+  EXPECT_EQ(deltas[2].calls.at(0).index, 1u);
+  EXPECT_EQ(describe(deltas[3]), read(R"({"choice":1,"finish":"tool_calls"})"));
+}
+
+TEST(LlamaChatReply, AForcedCallIsToldInPieces) {
+  FixedIds ids;
+  const ChatPlan plan =
+      plan_chat(object(std::string(two_tools) + R"(,"tool_choice":"required","logprobs":true})"), able());
+  Delta begin;
+  begin_forced(plan, "look", ids, begin);
+  EXPECT_EQ(describe(begin),
+            read(R"({"choice":0,"calls":[{"index":0,"id":"call_1","name":"look"}],"logprobs":{}})"));
+  Delta piece;
+  add_forced_piece(plan, "{\"a\"", piece);
+  EXPECT_EQ(describe(piece), read(R"({"choice":0,"calls":[{"index":0,"arguments":"{\"a\""}]})"));
+  EXPECT_EQ(
+      describe(read_forced_choice(
+          plan, "look", object(R"({"content":"{\"name\":\"look\",\"arguments\":{}}","stop_type":"eos"})"), 3,
+          ids)),
+      read(
+          R"({"choice":3,"calls":[{"index":0,"id":"call_2","name":"look","arguments":"{}"}],"logprobs":{},"finish":"tool_calls"})"));
+  EXPECT_EQ(forced_finish(plan, object(R"({"stop_type":"limit"})")), FinishReason::length);
 }
 
 TEST(LlamaErrors, SpeakTheApisWords) {
@@ -310,12 +347,13 @@ constexpr std::string_view generated =
     {"id":2,"token":"","bytes":[230],"logprob":-0.1},{"id":1,"token":" cat","bytes":[32,99,97,116],"logprob":-1.5}]},
     {"id":9,"token":"","bytes":[],"logprob":-2.0,"top_logprobs":[]}]})";
 
-TEST(LlamaCompletion, LogprobsHaveTheOlderShape) {
+TEST(LlamaCompletion, ListsTheTokensWithTheirPlaces) {
   const CompletionPlan plan = plan_completion(object(R"({"prompt":"The","logprobs":1})"), able());
   const Generated text = read_generated(plan, object(generated), {});
-  EXPECT_EQ(text.finish, "length");
-  EXPECT_EQ(text.logprobs, json::value(object(R"({"tokens":[" cat"],"token_logprobs":[-1.5],
-      "top_logprobs":[{"bytes:\\xe6":-0.1," cat":-1.5}],"text_offset":[0]})")));
+  EXPECT_EQ(
+      describe(text.delta),
+      read(R"({"choice":0,"text":" cat","finish":"length","logprobs":{"text":[{"token":" cat","offset":0,
+                "logprob":-1.5,"alternatives":[{"token":"bytes:\\xe6","logprob":-0.1},{"token":" cat","logprob":-1.5}]}]}})"));
 }
 
 TEST(LlamaCompletion, EchoesThePromptInFront) {
@@ -324,10 +362,28 @@ TEST(LlamaCompletion, EchoesThePromptInFront) {
                   .tokens = {{.id = 1, .bytes = "Ü", .probability = {}},
                              {.id = 2, .bytes = "nd", .probability = object(R"({"logprob":-3})")}}};
   const Generated text = read_generated(plan, object(generated), echo);
-  EXPECT_EQ(text.text, "Ünd cat");
-  EXPECT_EQ(text.logprobs.at("tokens"), json::value({"Ü", "nd", " cat"}));
-  EXPECT_EQ(text.logprobs.at("token_logprobs"), json::parse("[null,-3E0,-1.5E0]").value());
-  EXPECT_EQ(text.logprobs.at("text_offset"), json::value({0, 1, 3}));
+  EXPECT_EQ(describe(text.delta), read(R"({"choice":0,"text":"Ünd cat","finish":"length","logprobs":{"text":[
+                {"token":"Ü","offset":0,"logprob":null},{"token":"nd","offset":1,"logprob":-3E0,"alternatives":[]},
+                {"token":" cat","offset":3,"logprob":-1.5,"alternatives":[]}]}})"));
+}
+
+TEST(LlamaCompletion, AStreamTellsTheSameLogprobs) {
+  const CompletionPlan plan = plan_completion(object(R"({"prompt":"The","logprobs":1})"), able());
+  CompletionReader reader(plan, 1);
+  DeltaBuffer out;
+  reader.feed(object(R"({"content":"a","completion_probabilities":[{"bytes":[97],"logprob":-1}]})"), out);
+  reader.feed(object(R"({"content":"","completion_probabilities":[{"bytes":[98],"logprob":-2}]})"), out);
+  reader.feed(object(R"({"content":"","stop_type":"eos","tokens_predicted":2})"), out);
+  ASSERT_EQ(out.view().size(), 2u);
+  EXPECT_EQ(out.view()[0].logprobs->text->at(0).token, "a");
+  EXPECT_EQ(out.view()[1].logprobs->text->at(0).offset, 1) << "what came without text is not lost";
+  EXPECT_EQ(out.view()[1].finish, FinishReason::stop);
+  EXPECT_EQ(reader.usage().completion, 2);
+
+  CompletionReader silent(plan, 0);
+  DeltaBuffer nothing;
+  silent.end_without_text(nothing);
+  EXPECT_EQ(describe(nothing.view()[0]), read(R"({"choice":0,"finish":"length","logprobs":{"text":[]}})"));
 }
 
 TEST(LlamaCompletion, KeepsTheLikeliest) {
@@ -335,15 +391,17 @@ TEST(LlamaCompletion, KeepsTheLikeliest) {
   EXPECT_EQ(plan.calls(), 6u);
   EXPECT_EQ(render_completion_call(plan, 5, Delivery::whole).at("prompt"), "b");
   EXPECT_EQ(render_completion_call(plan, 5, Delivery::whole).at("n_probs"), 1);
-  json::array choices;
+  std::vector<Delta> choices;
   const auto text = [](std::string name, double mean) {
-    return Generated{.text = std::move(name), .logprobs = nullptr, .finish = "stop", .mean_logprob = mean};
+    Generated out{.mean_logprob = mean};
+    out.delta.text = std::move(name);
+    return out;
   };
   add_choices(plan, 1, {text("worst", -9), text("best", -1), text("good", -2)}, choices);
   ASSERT_EQ(choices.size(), 2u);
-  EXPECT_EQ(choices[0].at("text"), "best");
-  EXPECT_EQ(choices[0].at("index"), 2);
-  EXPECT_EQ(choices[1].at("text"), "good");
+  EXPECT_EQ(choices[0].text, "best");
+  EXPECT_EQ(choices[0].choice, 2u);
+  EXPECT_EQ(choices[1].text, "good");
 }
 
 TEST(LlamaCompletion, ReadsEveryKindOfPrompt) {

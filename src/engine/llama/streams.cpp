@@ -2,16 +2,11 @@
 
 #include <algorithm>
 #include <exception>
-#include <span>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
-#include "contract/fields.hpp"
-
 namespace hearth::engine::llama {
 namespace {
-
-namespace field = contract::field;
 
 struct SharedWork {
   std::size_t count;
@@ -70,13 +65,16 @@ void MergedStream::count(const Open& ended) {
   usage_.cached += usage.cached;
 }
 
-Task<std::optional<json::object>> MergedStream::next() {
+Task<const Delta*> MergedStream::next() {
+  if (handed_out_ == ready_.view().size()) {
+    handed_out_ = 0;
+    ready_.clear();
+  }
   while (ready_.empty() && !open_.empty()) {
     if (turn_ >= open_.size()) turn_ = 0;
     Open& current = open_[turn_];
-    std::vector<json::object> chunks = co_await current.stream->read();
-    if (!chunks.empty()) {
-      std::ranges::move(chunks, std::back_inserter(ready_));
+    co_await current.stream->read(ready_);
+    if (!ready_.empty()) {
       ++turn_;
       continue;
     }
@@ -89,17 +87,9 @@ Task<std::optional<json::object>> MergedStream::next() {
       open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(turn_));
     }
   }
-  if (!ready_.empty()) {
-    json::object chunk = std::move(ready_.front());
-    ready_.pop_front();
-    co_return chunk;
-  }
-  if (ended_) co_return std::nullopt;
-  ended_ = true;
-  json::object last;
-  last[field::choices] = json::array();
-  last[field::usage] = render_usage(usage_);
-  co_return last;
+  if (!ready_.empty()) co_return &ready_.view()[handed_out_++];
+  total_ = to_token_usage(usage_);
+  co_return nullptr;
 }
 
 }  // namespace hearth::engine::llama

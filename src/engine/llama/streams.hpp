@@ -1,11 +1,9 @@
-// Streamed replies of llama-server: one reader per choice, merged into one stream of API-shaped chunks.
+// Streamed replies of llama-server: one reader per choice, merged into one stream of deltas.
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "engine/llama/chat.hpp"
 #include "engine/llama/client.hpp"
 #include "engine/llama/completion.hpp"
+#include "engine/llama/delta_buffer.hpp"
 
 namespace hearth::engine::llama {
 
@@ -22,22 +21,23 @@ class ChoiceStream {
   virtual ~ChoiceStream() = default;
   // Until the server has begun to answer. Throws ApiError for what it refuses.
   virtual Task<void> open() = 0;
-  // The next chunks; empty at the regular end. Throws ApiError when the answer breaks off.
-  virtual Task<std::vector<json::object>> read() = 0;
+  // Adds the next deltas to `out`; none at the regular end. Throws ApiError when the answer breaks off.
+  virtual Task<void> read(DeltaBuffer& out) = 0;
   // Valid after the end.
   virtual Usage usage() const = 0;
 };
 
 // Reads the choices in turn. At most `slots` are open at a time; the next begins when one ends.
-class MergedStream final : public ChunkStream {
+class MergedStream final : public DeltaStream {
  public:
   using MakeChoice = std::function<std::unique_ptr<ChoiceStream>(std::size_t)>;
 
   // Choices that share a prompt: `choices_per_prompt` in a row; the prompt's tokens are counted once.
   MergedStream(std::size_t choices, std::size_t choices_per_prompt, std::size_t slots, MakeChoice make);
-  // Opens the first ones side by side, so that a refusal comes before the first chunk.
+  // Opens the first ones side by side, so that a refusal comes before the first delta.
   Task<void> begin();
-  Task<std::optional<json::object>> next() override;
+  Task<const Delta*> next() override;
+  const TokenUsage& usage() const override { return total_; }
 
  private:
   struct Open {
@@ -53,9 +53,10 @@ class MergedStream final : public ChunkStream {
   std::size_t begun_ = 0;
   std::vector<Open> open_;
   std::size_t turn_ = 0;
-  std::deque<json::object> ready_;
+  DeltaBuffer ready_;
+  std::size_t handed_out_ = 0;  // of ready_
   Usage usage_;
-  bool ended_ = false;
+  TokenUsage total_;
 };
 
 // Runs work(0) … work(count - 1), at most `width` at a time. The first error ends it: what runs is finished,

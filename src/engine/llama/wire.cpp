@@ -70,15 +70,10 @@ Usage read_usage(const json::object& reply) {
   return usage;
 }
 
-json::object render_usage(const Usage& usage) {
-  json::object out;
-  out[field::prompt_tokens] = usage.prompt;
-  out[field::completion_tokens] = usage.completion;
-  out[field::total_tokens] = usage.prompt + usage.completion;
-  json::object details;
-  details[field::cached_tokens] = std::min(usage.cached, usage.prompt);
-  out[field::prompt_tokens_details] = std::move(details);
-  return out;
+TokenUsage to_token_usage(const Usage& usage) {
+  return {.prompt = usage.prompt,
+          .completion = usage.completion,
+          .cached_prompt = std::min(usage.cached, usage.prompt)};
 }
 
 }  // namespace hearth::engine::llama

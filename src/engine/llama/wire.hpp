@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/task/generation.hpp"
 #include "json/json.hpp"
 
 namespace hearth::engine::llama {
@@ -65,7 +66,7 @@ struct Usage {
 
 // `usage` of an API-shaped reply, or the counts of a raw completion.
 Usage read_usage(const json::object& reply);
-json::object render_usage(const Usage& usage);
+TokenUsage to_token_usage(const Usage& usage);
 
 // The tokens that `request` allows an answer to have, from its member `name`. Throws ApiError (400) for more
 // than the model's context holds.

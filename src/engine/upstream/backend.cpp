@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <span>
+#include <utility>
 
 #include "async/deadline.hpp"
 #include "async/interruptible.hpp"
@@ -21,7 +23,6 @@ namespace field = contract::field;
 using namespace std::chrono_literals;
 using upstream::Asked;
 using upstream::ChunkReader;
-using upstream::Delivery;
 using upstream::ReplicaSet;
 using upstream::Turn;
 
@@ -191,9 +192,9 @@ Task<Result> try_replicas(std::shared_ptr<Upstream> upstream, const CallContext&
   }
 }
 
-constexpr std::size_t most_ahead = 256;  // chunks that are read before the stream is handed out
+constexpr std::size_t most_ahead = 256;  // deltas that are read before the stream is handed out
 
-class UpstreamStream final : public ChunkStream {
+class UpstreamStream final : public DeltaStream {
  public:
   UpstreamStream(std::shared_ptr<Upstream> upstream, Turn turn, std::unique_ptr<net::ClientResponse> reply,
                  ChunkReader chunks, const CallContext& call)
@@ -204,34 +205,48 @@ class UpstreamStream final : public ChunkStream {
         request_id_(call.request_id()),
         deadline_(call.deadline()) {}
 
-  // Fetches the first chunk ahead, so that a replica which dies before it can be replaced. Throws ClientError
-  // and ApiError.
-  Task<void> begin() {
-    if (auto first = co_await advance()) ahead_.push_back(std::move(*first));
-  }
+  // Fetches the first deltas ahead, so that a replica which dies before them can be replaced. Throws
+  // ClientError and ApiError.
+  Task<void> begin() { co_await advance(); }
 
-  // Reads ahead until a chunk shows whether the upstream gives log probabilities. Throws as begin() does.
-  Task<upstream::Logprobs> judge_logprobs(Asked asked) {
-    while (!ahead_.empty()) {
-      const auto judged = upstream::judge_logprobs(ahead_.back(), asked);
-      if (judged != upstream::Logprobs::undecided || ended_ || ahead_.size() >= most_ahead) co_return judged;
-      if (auto more = co_await advance()) ahead_.push_back(std::move(*more));
+  // Reads ahead until a delta shows whether the upstream gives log probabilities. Throws as begin() does.
+  Task<upstream::LogprobsGiven> judge_logprobs() {
+    for (;;) {
+      for (Delta& delta : std::exchange(current_, {})) {
+        ahead_.push_back(std::move(delta));
+        const auto judged = upstream::judge_logprobs(ahead_.back());
+        if (judged != upstream::LogprobsGiven::undecided) judged_ = judged;
+      }
+      if (judged_ != upstream::LogprobsGiven::undecided || ended_ || ahead_.size() >= most_ahead)
+        co_return judged_;
+      co_await advance();
     }
-    co_return upstream::Logprobs::undecided;
   }
 
-  Task<std::optional<json::object>> next() override {
+  Task<const Delta*> next() override {
     if (!ahead_.empty()) {
-      json::object chunk = std::move(ahead_.front());
+      held_ = std::move(ahead_.front());
       ahead_.pop_front();
-      co_return chunk;
+      co_return &held_;
     }
-    if (ended_) {
+    if (current_.empty() && !ended_) co_await advance_or_fail();
+    if (current_.empty()) {
       co_await drain();
-      co_return std::nullopt;
+      co_return nullptr;
     }
+    const Delta& delta = current_.front();
+    current_ = current_.subspan(1);
+    co_return &delta;
+  }
+
+  const TokenUsage& usage() const override { return chunks_.usage(); }
+  std::string_view fingerprint() const override { return chunks_.fingerprint(); }
+
+ private:
+  Task<void> advance_or_fail() {
     try {
-      co_return co_await advance();
+      co_await advance();
+      co_return;
     } catch (const net::ClientError& error) {
       turn_.failed(error.what());
       log::warn("upstream stream failed", {{"request_id", request_id_}, {"cause", error.what()}});
@@ -242,28 +257,34 @@ class UpstreamStream final : public ChunkStream {
     throw broken_off();
   }
 
- private:
-  Task<std::optional<json::object>> advance() {
+  // Until there are deltas, or the end.
+  Task<void> advance() {
     for (;;) {
       while (auto event = events_.next()) {
-        if (event->data == "[DONE]") co_return finish();
+        if (event->data == "[DONE]") {
+          finish();
+          co_return;
+        }
         if (event->data.empty()) continue;
-        if (auto chunk = chunks_.read(upstream::parse_answer(event->data))) co_return chunk;
+        current_ = chunks_.read(event->data);
+        if (!current_.empty()) co_return;
       }
       if (events_.failed()) throw upstream::unusable_answer();
       const std::size_t n = co_await read();
-      if (n == 0) co_return finish();
+      if (n == 0) {
+        finish();
+        co_return;
+      }
       events_.feed({buffer_.data(), n});
     }
   }
 
   // The upstream says that this was all: believed only when every choice has ended.
-  std::optional<json::object> finish() {
+  void finish() {
     if (!chunks_.complete())
       throw net::ClientError(net::FailedAt::reading_body, "the stream ended too early");
     if (chunks_.counted()) upstream_->warn_of_usage();
     ended_ = true;
-    return chunks_.usage_chunk();
   }
 
   Task<std::size_t> read() {
@@ -298,7 +319,10 @@ class UpstreamStream final : public ChunkStream {
   ChunkReader chunks_;
   std::string request_id_;
   SteadyTime deadline_;
-  std::deque<json::object> ahead_;  // read, not yet handed out
+  std::span<Delta> current_;  // of chunks_, not yet handed out
+  std::deque<Delta> ahead_;   // read before current_, to judge them
+  Delta held_;                // the last one handed out of ahead_
+  upstream::LogprobsGiven judged_ = upstream::LogprobsGiven::undecided;
   bool ended_ = false;
   std::vector<char> buffer_ = std::vector<char>(stream_buffer);
 };
@@ -317,30 +341,24 @@ class UpstreamBackend final : public Backend,
   CompletionEngine* completion() override { return this; }
   EmbeddingEngine* embedding() override { return this; }
 
-  Task<json::object> chat(const json::object& request, CallContext& call) override {
+  Task<std::unique_ptr<DeltaStream>> chat(const json::object& request, Delivery delivery,
+                                          CallContext& call) override {
     note_tier(request, call);
-    return generate("/chat/completions", Asked::chat, request, call);
+    return generate("/chat/completions", Asked::chat, request, delivery, call);
   }
-  Task<json::object> complete(const json::object& request, CallContext& call) override {
-    return generate("/completions", Asked::completion, request, call);
+  Task<std::unique_ptr<DeltaStream>> complete(const json::object& request, Delivery delivery,
+                                              CallContext& call) override {
+    return generate("/completions", Asked::completion, request, delivery, call);
   }
   Task<json::object> embed(const json::object& request, CallContext& call) override {
     const auto read = [&](json::value answer) {
       return upstream::read_embeddings(std::move(answer), request);
     };
-    json::object reply = co_await ask("/embeddings", request, call, read);
+    json::object reply = co_await ask<json::object>("/embeddings", request, call, read);
+    if (!upstream::has_usage(reply)) upstream_->warn_of_usage();
     upstream::fit_dimensions(reply, request);
     co_return reply;
   }
-  Task<std::unique_ptr<ChunkStream>> stream_chat(const json::object& request, CallContext& call) override {
-    note_tier(request, call);
-    return stream("/chat/completions", Asked::chat, request, call);
-  }
-  Task<std::unique_ptr<ChunkStream>> stream_complete(const json::object& request,
-                                                     CallContext& call) override {
-    return stream("/completions", Asked::completion, request, call);
-  }
-
   Task<void> probe(CallContext& call) override {
     json::object request;
     if (capabilities_.contains(Capability::embedding)) {
@@ -352,53 +370,62 @@ class UpstreamBackend final : public Backend,
     if (capabilities_.empty() || capabilities_.contains(Capability::chat)) {
       json::object message({{field::role, "user"}, {field::content, "ready?"}});
       request.emplace(field::messages, json::array({std::move(message)}));
-      co_await chat(request, call);
+      co_await chat(request, Delivery::whole, call);
     } else {
       request.emplace(field::prompt, "ready?");
-      co_await complete(request, call);
+      co_await complete(request, Delivery::whole, call);
     }
   }
 
  private:
   // `read` turns the answer into the reply; what it throws says that the answer cannot be used.
-  template <class Read>
-  Task<json::object> ask(std::string_view path, const json::object& request, const CallContext& call,
-                         Read read) {
-    const std::string body = render_request(request, upstream_->model_there, Delivery::whole);
-    const auto attempt = [&](Turn& turn) -> Task<Attempted<json::object>> {
+  template <class Result, class Read>
+  Task<Result> ask(std::string_view path, const json::object& request, const CallContext& call, Read read) {
+    const std::string body = upstream::render_request(request, upstream_->model_there, Delivery::whole);
+    const auto attempt = [&](Turn& turn) -> Task<Attempted<Result>> {
       auto question = upstream_->request(turn, path, call);
       question.body = body;
       const auto reply = co_await turn.replica().client.send(std::move(question));
       if (auto refused = co_await upstream_->refusal(*reply, turn))
         co_return std::unexpected(std::move(*refused));
       const std::string text = co_await reply->read_all(longest_reply);
-      json::object answer = read(upstream::parse_answer(text));
+      Result answer = read(upstream::parse_answer(text));
       turn.succeeded();
       co_return answer;
     };
-    json::object reply = co_await try_replicas<json::object>(upstream_, call, attempt);
-    if (!upstream::has_usage(reply)) upstream_->warn_of_usage();
-    co_return reply;
+    co_return co_await try_replicas<Result>(upstream_, call, attempt);
   }
 
-  Task<json::object> generate(std::string_view path, Asked asked, const json::object& request,
-                              CallContext& call) {
+  Task<std::unique_ptr<DeltaStream>> generate(std::string_view path, Asked asked, const json::object& request,
+                                              Delivery delivery, CallContext& call) {
+    if (delivery == Delivery::streamed) return stream(path, asked, request, call);
+    return answer(path, asked, request, call);
+  }
+
+  Task<std::unique_ptr<DeltaStream>> answer(std::string_view path, Asked asked, const json::object& request,
+                                            CallContext& call) {
     const std::size_t choices = count_choices(request, asked);
     const auto read = [&](json::value answer) {
       return upstream::read_reply(std::move(answer), asked, choices);
     };
-    json::object reply = co_await ask(path, request, call, read);
-    if (upstream::wants_logprobs(request, asked) &&
-        upstream::judge_logprobs(reply, asked) == upstream::Logprobs::missing)
-      note_ignored(call, field::logprobs);
-    co_return reply;
+    upstream::WholeReply reply = co_await ask<upstream::WholeReply>(path, request, call, read);
+    if (reply.usage.prompt + reply.usage.completion == 0) upstream_->warn_of_usage();
+    if (upstream::wants_logprobs(request, asked)) {
+      const auto decided = std::ranges::find_if(reply.deltas, [](const Delta& delta) {
+        return upstream::judge_logprobs(delta) != upstream::LogprobsGiven::undecided;
+      });
+      if (decided != reply.deltas.end() && upstream::judge_logprobs(*decided) == upstream::LogprobsGiven::no)
+        note_ignored(call, field::logprobs);
+    }
+    co_return std::make_unique<ReadyDeltas>(std::move(reply.deltas), reply.usage,
+                                            std::move(reply.fingerprint));
   }
 
-  Task<std::unique_ptr<ChunkStream>> stream(std::string_view path, Asked asked, const json::object& request,
+  Task<std::unique_ptr<DeltaStream>> stream(std::string_view path, Asked asked, const json::object& request,
                                             CallContext& call) {
-    const std::string body = render_request(request, upstream_->model_there, Delivery::streamed);
+    const std::string body = upstream::render_request(request, upstream_->model_there, Delivery::streamed);
     const bool judges = upstream::wants_logprobs(request, asked);
-    const auto attempt = [&](Turn& turn) -> Task<Attempted<std::unique_ptr<ChunkStream>>> {
+    const auto attempt = [&](Turn& turn) -> Task<Attempted<std::unique_ptr<DeltaStream>>> {
       auto question = upstream_->request(turn, path, call);
       question.body = body;
       auto reply = co_await turn.replica().client.send(std::move(question));
@@ -407,11 +434,11 @@ class UpstreamBackend final : public Backend,
       auto stream = std::make_unique<UpstreamStream>(upstream_, turn.share(), std::move(reply),
                                                      ChunkReader(asked, count_choices(request, asked)), call);
       co_await stream->begin();
-      if (judges && co_await stream->judge_logprobs(asked) == upstream::Logprobs::missing)
+      if (judges && co_await stream->judge_logprobs() == upstream::LogprobsGiven::no)
         note_ignored(call, field::logprobs);
       co_return std::move(stream);
     };
-    co_return co_await try_replicas<std::unique_ptr<ChunkStream>>(upstream_, call, attempt);
+    co_return co_await try_replicas<std::unique_ptr<DeltaStream>>(upstream_, call, attempt);
   }
 
   std::shared_ptr<Upstream> upstream_;  // shared with the streams

@@ -5,6 +5,7 @@
 
 #include "base/api_error.hpp"
 #include "engine/scripted_server.hpp"
+#include "engine/task/describe.hpp"
 #include "json/json.hpp"
 
 namespace hearth::engine {
@@ -67,12 +68,13 @@ Task<int> status_of(Task<T> task) {
   }
   co_return 0;
 }
-// The texts of all chunks; "error <status>" at the end when it fails, "end" when it ends well.
-Task<std::vector<std::string>> read_all(std::unique_ptr<ChunkStream> stream) {
+// All deltas; then "usage <prompt> <completion>" and "end" when it ends well, "error <status>" when it fails.
+Task<std::vector<std::string>> read_all(std::unique_ptr<DeltaStream> stream) {
   std::vector<std::string> seen;
   try {
-    while (auto each = co_await stream->next())
-      seen.push_back(json::write(*each));
+    while (const Delta* each = co_await stream->next())
+      seen.push_back(json::write(testing::describe(*each)));
+    seen.push_back(fmt::format("usage {} {}", stream->usage().prompt, stream->usage().completion));
     seen.push_back("end");
   } catch (const ApiError& error) {
     seen.push_back("error " + std::to_string(error.status()));
@@ -85,8 +87,9 @@ TEST(UpstreamBackend, SendsTheRequestAndKeepsTheConnection) {
     ScriptedServer server(scope, good);
     const auto upstream = backend({server.url("/v1/")});
     for (int i = 0; i < 3; ++i) {
-      const auto answer = co_await upstream->chat()->chat(question, call());
-      EXPECT_THAT(json::write(answer), HasSubstr(R"("content":"Hi")"));
+      const auto answer = co_await upstream->chat()->chat(question, Delivery::whole, call());
+      EXPECT_EQ((co_await answer->next())->text, "Hi");
+      EXPECT_EQ(co_await answer->next(), nullptr);
     }
     EXPECT_EQ(server.connections, 1u);
     const auto& sent = server.requests.at(0);
@@ -107,9 +110,10 @@ TEST(UpstreamBackend, StreamsAndKeepsTheConnection) {
                                 event("[DONE]") + last_chunk()));
     const auto upstream = backend({server.url("/v1")});
     for (int i = 0; i < 2; ++i) {
-      const auto seen = co_await read_all(co_await upstream->chat()->stream_chat(question, call()));
+      const auto seen =
+          co_await read_all(co_await upstream->chat()->chat(question, Delivery::streamed, call()));
       EXPECT_EQ(seen.size(), 4u);
-      EXPECT_THAT(seen.at(2), HasSubstr(R"("total_tokens":6)"));
+      EXPECT_EQ(seen.at(2), "usage 5 1");
       EXPECT_EQ(seen.back(), "end");
     }
     EXPECT_EQ(server.connections, 1u);
@@ -127,13 +131,16 @@ TEST(UpstreamBackend, ATruncatedStreamNeverEndsWell) {
           event(piece) + event(R"({"error":{"message":"boom"}})") + last_chunk(),
           event(piece) + event("{broken") + last_chunk()}) {
       server.set_script(reply(stream_head() + bytes, Then::close));
-      const auto seen = co_await read_all(co_await upstream->chat()->stream_chat(question, call()));
+      const auto seen =
+          co_await read_all(co_await upstream->chat()->chat(question, Delivery::streamed, call()));
       EXPECT_EQ(seen.size(), 2u);
       EXPECT_EQ(seen.back(), "error 503") << bytes;
     }
     // All has come, only the usual last words are missing.
     server.set_script(reply(stream_head() + event(piece) + event(end_piece) + last_chunk(), Then::close));
-    EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(question, call()))).back(), "end");
+    EXPECT_EQ(
+        (co_await read_all(co_await upstream->chat()->chat(question, Delivery::streamed, call()))).back(),
+        "end");
   });
 }
 
@@ -147,7 +154,7 @@ TEST(UpstreamBackend, AnotherReplicaTakesOver) {
           std::string("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"choi")}) {
       faulty.set_script(reply(fault, Then::close));
       for (int i = 0; i < 4; ++i)
-        EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0) << fault;
+        EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0) << fault;
     }
     EXPECT_GT(faulty.requests.size(), 5u);
     EXPECT_EQ(fine.requests.size(), 20u);
@@ -155,7 +162,9 @@ TEST(UpstreamBackend, AnotherReplicaTakesOver) {
     faulty.set_script(reply(stream_head(), Then::close));
     fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
     for (int i = 0; i < 4; ++i)
-      EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(question, call()))).back(), "end");
+      EXPECT_EQ(
+          (co_await read_all(co_await upstream->chat()->chat(question, Delivery::streamed, call()))).back(),
+          "end");
     faulty.stop_listening();
   });
 }
@@ -169,7 +178,8 @@ TEST(UpstreamBackend, RubbishIsAFailure) {
       const auto before = faulty.requests.size();
       faulty.set_script(reply(plain_reply(200, rubbish)));
       for (int i = 0; i < 8; ++i)
-        EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0) << rubbish;
+        EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0)
+            << rubbish;
       EXPECT_EQ(faulty.requests.size() - before, 2u) << rubbish;  // then it counted as down
     }
     fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
@@ -179,16 +189,18 @@ TEST(UpstreamBackend, RubbishIsAFailure) {
       const auto before = faulty.requests.size();
       faulty.set_script(reply(stream_head() + rubbish + last_chunk()));
       for (int i = 0; i < 8; ++i)
-        EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(question, call()))).back(),
-                  "end");
+        EXPECT_EQ(
+            (co_await read_all(co_await upstream->chat()->chat(question, Delivery::streamed, call()))).back(),
+            "end");
       EXPECT_EQ(faulty.requests.size() - before, 2u) << rubbish;
     }
     // After the first chunk it cannot be replaced, but it counts.
     faulty.set_script(reply(stream_head() + event(piece) + event("{broken") + last_chunk()));
     const auto alone = backend({faulty.url("/v1")}, {.failures_to_open = 1});
-    EXPECT_EQ((co_await read_all(co_await alone->chat()->stream_chat(question, call()))).back(), "error 503");
+    EXPECT_EQ((co_await read_all(co_await alone->chat()->chat(question, Delivery::streamed, call()))).back(),
+              "error 503");
     const auto before = faulty.requests.size();
-    EXPECT_EQ(co_await status_of(alone->chat()->chat(question, call())), 503);
+    EXPECT_EQ(co_await status_of(alone->chat()->chat(question, Delivery::whole, call())), 503);
     EXPECT_EQ(faulty.requests.size(), before);
   });
 }
@@ -203,11 +215,11 @@ TEST(UpstreamBackend, AReplicaThatHangsIsReplaced) {
     const CircuitPolicy policy{.failures_to_open = 1, .probe_time = 50ms, .patience = 100ms};
     const auto upstream = backend({hanging.url("/v1"), fine.url("/v1")}, policy);
     const auto begin = std::chrono::steady_clock::now();
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
     EXPECT_EQ(hanging.requests.size(), 3u);
     EXPECT_EQ(hanging.requests.back().target(), "/v1/models");
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0);
     EXPECT_EQ(hanging.requests.size(), 3u);  // it is down
     // Also a stream that stops before its first chunk.
     fine.set_script(reply(stream_head() + event(piece) + event(end_piece) + event("[DONE]") + last_chunk()));
@@ -217,7 +229,8 @@ TEST(UpstreamBackend, AReplicaThatHangsIsReplaced) {
       co_return Then::close;
     });
     const auto again = backend({hanging.url("/v1"), fine.url("/v1")}, policy);
-    EXPECT_EQ((co_await read_all(co_await again->chat()->stream_chat(question, call()))).back(), "end");
+    EXPECT_EQ((co_await read_all(co_await again->chat()->chat(question, Delivery::streamed, call()))).back(),
+              "end");
   });
 }
 
@@ -233,7 +246,7 @@ TEST(UpstreamBackend, ASlowReplicaThatLivesIsWaitedFor) {
     });
     ScriptedServer fine(scope, good);
     const auto upstream = backend({slow.url("/v1"), fine.url("/v1")}, {.patience = 50ms});
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0);
     EXPECT_EQ(fine.requests.size(), 0u);
     EXPECT_GE(slow.requests.size(), 3u);  // asked whether it lives, again and again
   });
@@ -250,9 +263,11 @@ TEST(UpstreamBackend, SaysWhatIsIgnored) {
         asked.insert_or_assign(member.key(), member.value());
       CallContext& context = call();
       if (asked.contains("stream")) {
-        EXPECT_EQ((co_await read_all(co_await upstream->chat()->stream_chat(asked, context))).back(), "end");
+        EXPECT_EQ(
+            (co_await read_all(co_await upstream->chat()->chat(asked, Delivery::streamed, context))).back(),
+            "end");
       } else {
-        co_await upstream->chat()->chat(asked, context);
+        co_await upstream->chat()->chat(asked, Delivery::whole, context);
       }
       co_return context.ignored();
     };
@@ -303,14 +318,14 @@ TEST(UpstreamBackend, TheRequestsOwnFaultsAreNotRepeated) {
                          reply(plain_reply(400, R"({"error":{"message":"no","param":"n","code":"c"}})")));
     ScriptedServer second(scope, reply(plain_reply(400, R"({"error":{"message":"no"}})")));
     const auto upstream = backend({first.url("/v1"), second.url("/v1")});
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 400);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 400);
     EXPECT_EQ(first.requests.size() + second.requests.size(), 1u);
     first.set_script(reply(plain_reply(401, R"({"error":{"message":"bad key sk-there"}})")));
     second.set_script(reply(plain_reply(401, "")));
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 503);
     first.set_script(reply(plain_reply(429, "")));
     second.set_script(reply(plain_reply(429, "")));
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 429);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 429);
   });
 }
 
@@ -320,15 +335,20 @@ TEST(UpstreamBackend, TheTimeIsLimited) {
       co_await async::sleep_for(20s);
       co_return Then::close;
     });
-    EXPECT_EQ(co_await status_of(backend({server.url()}, {}, 50ms)->chat()->chat(question, call())), 504);
-    EXPECT_EQ(co_await status_of(backend({server.url()})->chat()->chat(question, call(50ms))), 504);
+    EXPECT_EQ(co_await status_of(
+                  backend({server.url()}, {}, 50ms)->chat()->chat(question, Delivery::whole, call())),
+              504);
+    EXPECT_EQ(
+        co_await status_of(backend({server.url()})->chat()->chat(question, Delivery::whole, call(50ms))),
+        504);
     server.set_script([](const ScriptedRequest&, const Send& send) -> Task<Then> {
       co_await send(stream_head() + event(piece));
       co_await async::sleep_for(20s);
       co_return Then::close;
     });
     const auto upstream = backend({server.url()});
-    const auto seen = co_await read_all(co_await upstream->chat()->stream_chat(question, call(200ms)));
+    const auto seen =
+        co_await read_all(co_await upstream->chat()->chat(question, Delivery::streamed, call(200ms)));
     EXPECT_EQ(seen.back(), "error 504");
   });
 }
@@ -338,17 +358,18 @@ TEST(UpstreamBackend, ADownReplicaIsLeftAloneAndComesBack) {
     ScriptedServer server(scope, reply(plain_reply(500, "")));
     const auto upstream = backend({server.url("/v1")}, {.failures_to_open = 3, .open_time = 100ms});
     for (int i = 0; i < 6; ++i)
-      EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);
+      EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 503);
     EXPECT_EQ(server.requests.size(), 3u);  // then it was not asked any more
     co_await async::sleep_for(120ms);
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 503);
     EXPECT_EQ(server.requests.size(), 4u);
     EXPECT_EQ(server.requests.back().target(), "/v1/models");  // still down: no request was risked
     server.set_script(good);
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 503);  // rests twice as long now
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())),
+              503);  // rests twice as long now
     co_await async::sleep_for(220ms);
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0);
   });
 }
 
@@ -362,11 +383,12 @@ TEST(UpstreamBackend, TheLeastBusyReplicaIsAsked) {
     const auto upstream = backend({slow.url(), quick.url()});
     async::Scope calls(scope.executor());
     for (int i = 0; i < 2; ++i)
-      calls.spawn("call",
-                  [](Backend& to) -> Task<void> { co_await to.chat()->chat(question, call()); }(*upstream));
+      calls.spawn("call", [](Backend& to) -> Task<void> {
+        co_await to.chat()->chat(question, Delivery::whole, call());
+      }(*upstream));
     co_await async::sleep_for(100ms);
     for (int i = 0; i < 8; ++i)
-      co_await upstream->chat()->chat(question, call());
+      co_await upstream->chat()->chat(question, Delivery::whole, call());
     EXPECT_EQ(slow.requests.size(), 1u);
     EXPECT_EQ(quick.requests.size(), 9u);
     co_await calls.join();
@@ -381,11 +403,11 @@ TEST(UpstreamBackend, ACallerThatLeavesFreesTheReplica) {
       co_return Then::close;
     });
     const auto upstream = backend({server.url()}, {.failures_to_open = 1});
-    auto stream = co_await upstream->chat()->stream_chat(question, call());
+    auto stream = co_await upstream->chat()->chat(question, Delivery::streamed, call());
     co_await stream->next();
     stream = nullptr;
     server.set_script(good);
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())),
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())),
               0);  // leaving is no failure of the replica
   });
 }
@@ -397,15 +419,17 @@ TEST(UpstreamBackend, CallersThatAreCancelledAreNoFailures) {
       co_return Then::close;
     });
     const auto upstream = backend({server.url("/v1")}, {.failures_to_open = 1});
-    const auto ask = [](Backend& to) -> Task<void> { co_await to.chat()->chat(question, call()); };
+    const auto ask = [](Backend& to) -> Task<void> {
+      co_await to.chat()->chat(question, Delivery::whole, call());
+    };
     const auto ask_for_stream = [](Backend& to) -> Task<void> {
-      co_await to.chat()->stream_chat(question, call());
+      co_await to.chat()->chat(question, Delivery::streamed, call());
     };
     EXPECT_EQ(co_await async::run_unless(ask(*upstream), async::sleep_for(30ms)), std::nullopt);
     EXPECT_EQ(co_await async::run_unless(ask_for_stream(*upstream), async::sleep_for(30ms)), std::nullopt);
     EXPECT_EQ(server.requests.size(), 2u);
     server.set_script(good);
-    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, call())), 0);
+    EXPECT_EQ(co_await status_of(upstream->chat()->chat(question, Delivery::whole, call())), 0);
   });
 }
 

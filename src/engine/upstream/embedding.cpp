@@ -30,7 +30,17 @@ std::vector<float> to_floats(const value& vector) {
   return floats;
 }
 
+array* array_of(object& from, std::string_view name) {
+  value* member = from.if_contains(name);
+  return member ? member->if_array() : nullptr;
+}
+
 }  // namespace
+
+bool has_usage(const object& reply) {
+  const object* usage = json::find_object(reply, field::usage);
+  return usage && json::find_integer(*usage, field::total_tokens).value_or(0) > 0;
+}
 
 object read_embeddings(value answer, const object& request) {
   const VectorForm form = vector_form_of(request);

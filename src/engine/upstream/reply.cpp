@@ -14,144 +14,82 @@ using json::array;
 using json::object;
 using json::value;
 
-constexpr std::string_view chat_object = "chat.completion";
-constexpr std::string_view chat_chunk_object = "chat.completion.chunk";
-constexpr std::string_view completion_object = "text_completion";
-constexpr std::string_view assistant = "assistant";
+constexpr std::int64_t most_calls = 1000;  // of one choice
 
 // ---- pieces of an answer
 
 // nullopt while the choice goes on. Upstreams have names of their own; an aborted answer is no answer.
-std::optional<std::string_view> finish_reason_of(const object& choice, bool calls_tools) {
-  const auto reason = json::find_string(choice, field::finish_reason);
-  if (!reason || reason->empty()) return std::nullopt;
-  static constexpr std::array<std::string_view, 5> ours{"stop", "length", "tool_calls", "content_filter",
-                                                        "function_call"};
-  if (const auto found = std::ranges::find(ours, *reason); found != ours.end()) return *found;
-  if (*reason == "max_tokens" || *reason == "model_length") return ours[1];
-  if (*reason == "tool_use") return ours[2];
-  if (*reason == "safety" || *reason == "recitation") return ours[3];
-  if (*reason == "abort" || *reason == "error") throw unusable_answer();
-  return calls_tools ? ours[2] : ours[0];  // eos, eos_token, end_turn, stop_sequence, …
+std::optional<FinishReason> finish_reason_of(const object& choice, bool calls_tools) {
+  using enum FinishReason;
+  const auto given = json::find_string(choice, field::finish_reason);
+  if (!given || given->empty()) return std::nullopt;
+  static constexpr std::array known{
+      std::pair<std::string_view, FinishReason>{"stop", stop},
+      std::pair<std::string_view, FinishReason>{"length", length},
+      std::pair<std::string_view, FinishReason>{"tool_calls", tool_calls},
+      std::pair<std::string_view, FinishReason>{"content_filter", content_filter},
+      std::pair<std::string_view, FinishReason>{"function_call", function_call},
+      std::pair<std::string_view, FinishReason>{"max_tokens", length},
+      std::pair<std::string_view, FinishReason>{"model_length", length},
+      std::pair<std::string_view, FinishReason>{"tool_use", tool_calls},
+      std::pair<std::string_view, FinishReason>{"safety", content_filter},
+      std::pair<std::string_view, FinishReason>{"recitation", content_filter}};
+  for (const auto& [name, reason] : known) {
+    if (*given == name) return reason;
+  }
+  if (*given == "abort" || *given == "error") throw unusable_answer();
+  return calls_tools ? tool_calls : stop;  // eos, eos_token, end_turn, stop_sequence, …
 }
 
-std::string_view without_calls(std::string_view reason) {
-  return reason == "tool_calls" || reason == "function_call" ? "stop" : reason;
+FinishReason without_calls(FinishReason reason) {
+  const bool calls = reason == FinishReason::tool_calls || reason == FinishReason::function_call;
+  return calls ? FinishReason::stop : reason;
+}
+
+void read_text(const object& from, std::string_view name, std::string& out) {
+  if (const auto text = json::find_string(from, name)) out = *text;
 }
 
 // Text, or a list of text parts as some upstreams write it.
-value read_content(object& from, const json::object& out) {
-  value* content = from.if_contains(field::content);
-  if (!content) return value(nullptr, out.storage());
-  if (content->is_string()) return std::move(*content);
-  const array* parts = content->if_array();
-  if (!parts) return value(nullptr, out.storage());
-  json::string text(out.storage());
+void read_content(const object& from, std::string& out) {
+  read_text(from, field::content, out);
+  const array* parts = json::find_array(from, field::content);
+  if (!parts) return;
   for (const value& part : *parts) {
     if (!part.is_object()) continue;
-    if (const auto piece = json::find_string(part.get_object(), field::text)) text.append(*piece);
+    if (const auto piece = json::find_string(part.get_object(), field::text)) out += *piece;
   }
-  return value(std::move(text));
 }
 
-object read_function(object& from, const object& out) {
-  object function(out.storage());
-  if (!move_member(from, function, field::name, {json::kind::string})) function.emplace(field::name, "");
-  if (!move_member(from, function, field::arguments, {json::kind::string})) {
-    const object* written_out = json::find_object(from, field::arguments);
-    function.emplace(field::arguments, written_out ? json::write(*written_out) : "");
-  }
-  return function;
+// Under either of the names that upstreams have for it.
+void read_reasoning(const object& from, std::string& out) {
+  read_text(from, "reasoning_content", out);
+  if (out.empty()) read_text(from, "reasoning", out);
+}
+
+void read_arguments(const object& function, std::string& out) {
+  read_text(function, field::arguments, out);
+  if (const object* written_out = json::find_object(function, field::arguments))
+    out = json::write(*written_out);
+}
+
+std::string made_up_id(std::size_t index) {
+  return fmt::format("call_{}", index);
 }
 
 // The calls of a whole message.
-array read_calls(array& from, const object& out) {
-  array calls(out.storage());
-  for (value& entry : from) {
-    object* call = entry.if_object();
-    object* function = call ? object_of(*call, field::function) : nullptr;
+void read_calls(const array& from, std::vector<CallPiece>& out) {
+  for (const value& entry : from) {
+    const object* call = entry.if_object();
+    const object* function = call ? json::find_object(*call, field::function) : nullptr;
     if (!function) throw unusable_answer();
-    object kept(out.storage());
-    if (!move_member(*call, kept, field::id, {json::kind::string}))
-      kept.emplace(field::id, "call_" + std::to_string(calls.size()));
-    kept.emplace(field::type, "function");
-    kept.emplace(field::function, read_function(*function, out));
-    calls.emplace_back(std::move(kept));
+    CallPiece& piece = out.emplace_back();
+    piece.index = out.size() - 1;
+    read_text(*call, field::id, piece.id);
+    if (piece.id.empty()) piece.id = made_up_id(piece.index);
+    read_text(*function, field::name, piece.name);
+    read_arguments(*function, piece.arguments);
   }
-  return calls;
-}
-
-// The pieces of calls in a delta.
-array read_call_pieces(array& from, const object& out) {
-  array calls(out.storage());
-  for (value& entry : from) {
-    object* call = entry.if_object();
-    if (!call) throw unusable_answer();
-    object kept(out.storage());
-    const auto index =
-        json::find_integer(*call, field::index).value_or(static_cast<std::int64_t>(calls.size()));
-    kept.emplace(field::index, std::max<std::int64_t>(0, index));
-    if (move_member(*call, kept, field::id, {json::kind::string})) kept.emplace(field::type, "function");
-    if (object* function = object_of(*call, field::function)) {
-      object piece(out.storage());
-      move_member(*function, piece, field::name, {json::kind::string});
-      if (!move_member(*function, piece, field::arguments, {json::kind::string})) {
-        if (const object* written_out = json::find_object(*function, field::arguments))
-          piece.emplace(field::arguments, json::write(*written_out));
-      }
-      kept.emplace(field::function, std::move(piece));
-    }
-    calls.emplace_back(std::move(kept));
-  }
-  return calls;
-}
-
-// One token of chat log probabilities, or of its alternatives.
-object read_token(object& from, const object& out) {
-  object token(out.storage());
-  if (!move_member(from, token, field::token, {json::kind::string})) throw unusable_answer();
-  const auto logprob = json::find_number(from, field::logprob);
-  token.emplace(field::logprob, logprob.value_or(-9999.0));  // the API's own word for "out of reach"
-  move_or_null(from, token, field::bytes, {json::kind::array});
-  return token;
-}
-
-value read_token_list(object& from, std::string_view name, const object& out) {
-  array* tokens = array_of(from, name);
-  if (!tokens) return value(nullptr, out.storage());
-  array list(out.storage());
-  for (value& entry : *tokens) {
-    object* given = entry.if_object();
-    if (!given) throw unusable_answer();
-    object token = read_token(*given, out);
-    array alternatives(out.storage());
-    if (array* others = array_of(*given, field::top_logprobs)) {
-      for (value& other : *others) {
-        if (object* alternative = other.if_object()) alternatives.emplace_back(read_token(*alternative, out));
-      }
-    }
-    token.emplace(field::top_logprobs, std::move(alternatives));
-    list.emplace_back(std::move(token));
-  }
-  return value(std::move(list));
-}
-
-value read_chat_logprobs(object& choice, const object& out) {
-  object* given = object_of(choice, field::logprobs);
-  if (!given) return value(nullptr, out.storage());
-  object kept(out.storage());
-  kept.emplace(field::content, read_token_list(*given, field::content, out));
-  kept.emplace(field::refusal, read_token_list(*given, field::refusal, out));
-  return value(std::move(kept));
-}
-
-value read_completion_logprobs(object& choice, const object& out) {
-  object* given = object_of(choice, field::logprobs);
-  if (!given) return value(nullptr, out.storage());
-  object kept(out.storage());
-  for (const auto name : {field::tokens, field::text_offset, field::token_logprobs, field::top_logprobs})
-    move_member(*given, kept, name, {json::kind::array});
-  return value(std::move(kept));
 }
 
 bool has_members(const object& from, std::initializer_list<std::pair<std::string_view, json::kind>> members) {
@@ -161,230 +99,229 @@ bool has_members(const object& from, std::initializer_list<std::pair<std::string
   });
 }
 
-void read_annotations(object& message, object& kept) {
-  array* given = array_of(message, field::annotations);
+object copy_members(const object& from, std::initializer_list<std::string_view> names) {
+  object out;
+  for (const std::string_view name : names)
+    out.emplace(name, from.at(name));
+  return out;
+}
+
+void read_annotations(const object& message, object& extras) {
+  const array* given = json::find_array(message, field::annotations);
   if (!given) return;
-  array annotations(kept.storage());
-  for (value& entry : *given) {
-    object* annotation = entry.if_object();
-    object* citation = annotation ? object_of(*annotation, field::url_citation) : nullptr;
+  array annotations;
+  for (const value& entry : *given) {
+    const object* annotation = entry.if_object();
+    const object* citation = annotation ? json::find_object(*annotation, field::url_citation) : nullptr;
     if (!citation || !has_members(*citation, {{field::start_index, json::kind::int64},
                                               {field::end_index, json::kind::int64},
                                               {field::url, json::kind::string},
                                               {field::title, json::kind::string}}))
       continue;
-    object page(kept.storage());
-    for (const auto name : {field::start_index, field::end_index, field::url, field::title})
-      move_member(*citation, page, name, {json::kind::int64, json::kind::string});
-    annotations.emplace_back(
-        object({{field::type, field::url_citation}, {field::url_citation, std::move(page)}}, kept.storage()));
+    object page = copy_members(*citation, {field::start_index, field::end_index, field::url, field::title});
+    annotations.push_back({{field::type, field::url_citation}, {field::url_citation, std::move(page)}});
   }
-  kept.emplace(field::annotations, std::move(annotations));
+  extras.emplace(field::annotations, std::move(annotations));
 }
 
-void read_audio(object& message, object& kept) {
-  object* given = object_of(message, field::audio);
+void read_audio(const object& message, object& extras) {
+  const object* given = json::find_object(message, field::audio);
   if (!given || !has_members(*given, {{field::id, json::kind::string},
                                       {field::expires_at, json::kind::int64},
                                       {field::data, json::kind::string},
                                       {field::transcript, json::kind::string}}))
     return;
-  object audio(kept.storage());
-  for (const auto name : {field::id, field::expires_at, field::data, field::transcript})
-    move_member(*given, audio, name, {json::kind::int64, json::kind::string});
-  kept.emplace(field::audio, std::move(audio));
+  extras.emplace(field::audio,
+                 copy_members(*given, {field::id, field::expires_at, field::data, field::transcript}));
 }
 
-object read_message(object& message, const object& out) {
-  object kept(out.storage());
-  kept.reserve(6);
-  kept.emplace(field::role, assistant);
-  kept.emplace(field::content, read_content(message, out));
-  move_or_null(message, kept, field::refusal, {json::kind::string});
-  if (array* calls = array_of(message, field::tool_calls); calls && !calls->empty())
-    kept.emplace(field::tool_calls, read_calls(*calls, out));
-  if (object* call = object_of(message, field::function_call))
-    kept.emplace(field::function_call, read_function(*call, out));
-  read_annotations(message, kept);
-  read_audio(message, kept);
-  return kept;
-}
-
-object read_usage(const object& given, const object& out) {
-  object usage(out.storage());
-  const auto count = [&](std::string_view name) {
-    return std::max<std::int64_t>(0, json::find_integer(given, name).value_or(0));
-  };
-  const auto prompt = count(field::prompt_tokens);
-  const auto completion = count(field::completion_tokens);
-  usage.emplace(field::prompt_tokens, prompt);
-  usage.emplace(field::completion_tokens, completion);
-  usage.emplace(field::total_tokens, prompt + completion);
-  if (const object* details = json::find_object(given, field::prompt_tokens_details)) {
-    object kept(out.storage());
-    for (const auto name : {field::audio_tokens, field::cached_tokens})
-      move_count(*details, kept, name);
-    usage.emplace(field::prompt_tokens_details, std::move(kept));
+void read_message(const object& message, Delta& out) {
+  read_content(message, out.text);
+  read_text(message, field::refusal, out.refusal);
+  read_reasoning(message, out.reasoning);
+  if (const array* calls = json::find_array(message, field::tool_calls)) read_calls(*calls, out.calls);
+  if (const object* call = json::find_object(message, field::function_call)) {
+    CallPiece& piece = out.calls.emplace_back();
+    piece.style = CallStyle::functions;
+    read_text(*call, field::name, piece.name);
+    read_arguments(*call, piece.arguments);
   }
-  if (const object* details = json::find_object(given, field::completion_tokens_details)) {
-    object kept(out.storage());
-    for (const auto name : {field::accepted_prediction_tokens, field::audio_tokens, field::reasoning_tokens,
-                            field::rejected_prediction_tokens})
-      move_count(*details, kept, name);
-    usage.emplace(field::completion_tokens_details, std::move(kept));
-  }
-  return usage;
+  read_annotations(message, out.extras);
+  read_audio(message, out.extras);
 }
 
-object zero_usage(std::uint64_t completion) {
-  return object(
-      {{field::prompt_tokens, 0}, {field::completion_tokens, completion}, {field::total_tokens, completion}});
+std::optional<std::int64_t> find_count(const object* from, std::string_view name) {
+  const auto count = from ? json::find_integer(*from, name) : std::nullopt;
+  return count && *count >= 0 ? count : std::nullopt;
 }
 
-}  // namespace
+TokenUsage read_usage(const object& given) {
+  const object* prompt = json::find_object(given, field::prompt_tokens_details);
+  const object* completion = json::find_object(given, field::completion_tokens_details);
+  return {.prompt = find_count(&given, field::prompt_tokens).value_or(0),
+          .completion = find_count(&given, field::completion_tokens).value_or(0),
+          .cached_prompt = find_count(prompt, field::cached_tokens),
+          .audio_prompt = find_count(prompt, field::audio_tokens),
+          .audio_completion = find_count(completion, field::audio_tokens),
+          .reasoning = find_count(completion, field::reasoning_tokens),
+          .accepted_prediction = find_count(completion, field::accepted_prediction_tokens),
+          .rejected_prediction = find_count(completion, field::rejected_prediction_tokens)};
+}
 
-value parse_answer(std::string_view text) {
-  const auto memory =
-      boost::json::make_shared_resource<boost::json::monotonic_resource>(text.size() * 2 + 512);
+value parse_into(std::string_view text, boost::json::storage_ptr memory) {
   unsigned char buffer[4096];
   boost::json::parse_options options;
   options.max_depth = json::max_depth;
   boost::json::parser parser({}, options, buffer);
-  parser.reset(memory);
+  parser.reset(std::move(memory));
   boost::json::error_code error;
   parser.write(text.data(), text.size(), error);
   if (error) throw unusable_answer();
   return parser.release();
 }
 
-object read_reply(value answer, Asked asked, std::size_t expected) {
-  object* from = answer.if_object();
-  array* choices = from ? array_of(*from, field::choices) : nullptr;
+void check_error(const object& chunk) {
+  const value* error = json::find(chunk, field::error);
+  if (!error || error->is_null()) return;
+  log_stream_error(*error);
+  throw ApiError::unavailable("engine_unavailable", "The upstream of this model failed while it answered.");
+}
+
+}  // namespace
+
+value parse_answer(std::string_view text) {
+  return parse_into(
+      text, boost::json::make_shared_resource<boost::json::monotonic_resource>(text.size() * 2 + 512));
+}
+
+WholeReply read_reply(value answer, Asked asked, std::size_t expected) {
+  const object* from = answer.if_object();
+  const array* choices = from ? json::find_array(*from, field::choices) : nullptr;
   if (!choices || choices->empty() || choices->size() > expected) throw unusable_answer();
   if (choices->size() < expected)
     throw ApiError::unsupported_value(
         fmt::format("The upstream of this model gave {} of the {} choices asked for.", choices->size(),
                     expected),
         std::string(field::n));
-  object out(answer.storage());
-  out.reserve(8);
-  out.emplace(field::object, asked == Asked::chat ? chat_object : completion_object);
-  array kept(out.storage());
-  kept.reserve(choices->size());
+  WholeReply out;
+  out.deltas.resize(choices->size());
   for (std::size_t position = 0; position < choices->size(); ++position) {
-    object* given = (*choices)[position].if_object();
+    const object* given = (*choices)[position].if_object();
     if (!given) throw unusable_answer();
-    object choice(out.storage());
-    choice.reserve(4);
-    choice.emplace(field::index, index_of(*given, position, expected));
+    Delta& choice = out.deltas[position];
+    choice.choice = index_of(*given, position, expected);
     if (asked == Asked::chat) {
-      object* message = object_of(*given, field::message);
+      const object* message = json::find_object(*given, field::message);
       if (!message) throw unusable_answer();
-      object& written =
-          choice.emplace(field::message, read_message(*message, out)).first->value().get_object();
-      choice.emplace(field::logprobs, read_chat_logprobs(*given, out));
-      const bool calls = written.contains(field::tool_calls);
-      choice.emplace(field::finish_reason,
-                     finish_reason_of(*given, calls).value_or(calls ? "tool_calls" : "stop"));
+      read_message(*message, choice);
+      choice.logprobs = read_chat_logprobs(*given);
+      const bool calls = json::find_array(*message, field::tool_calls) && !choice.calls.empty();
+      choice.finish =
+          finish_reason_of(*given, calls).value_or(calls ? FinishReason::tool_calls : FinishReason::stop);
     } else {
-      if (!move_member(*given, choice, field::text, {json::kind::string})) throw unusable_answer();
-      choice.emplace(field::logprobs, read_completion_logprobs(*given, out));
-      choice.emplace(field::finish_reason, without_calls(finish_reason_of(*given, false).value_or("stop")));
+      const auto text = json::find_string(*given, field::text);
+      if (!text) throw unusable_answer();
+      choice.text = *text;
+      std::int64_t offset = 0;
+      choice.logprobs = read_completion_logprobs(*given, offset);
+      choice.finish = without_calls(finish_reason_of(*given, false).value_or(FinishReason::stop));
     }
-    kept.emplace_back(std::move(choice));
   }
-  out.emplace(field::choices, std::move(kept));
-  const object* usage = json::find_object(*from, field::usage);
-  out.emplace(field::usage, usage ? read_usage(*usage, out) : zero_usage(0));
-  move_member(*from, out, field::system_fingerprint, {json::kind::string});
+  if (const object* usage = json::find_object(*from, field::usage)) out.usage = read_usage(*usage);
+  read_text(*from, field::system_fingerprint, out.fingerprint);
   return out;
 }
 
-bool has_usage(const object& reply) {
-  const object* usage = json::find_object(reply, field::usage);
-  return usage && json::find_integer(*usage, field::total_tokens).value_or(0) > 0;
+Delta& ChunkReader::next_delta() {
+  if (used_ == deltas_.size()) deltas_.emplace_back();
+  Delta& delta = deltas_[used_++];
+  delta.clear();
+  return delta;
 }
 
-std::optional<object> ChunkReader::read(value chunk) {
-  object* from = chunk.if_object();
+std::span<Delta> ChunkReader::read(std::string_view data) {
+  used_ = 0;
+  // What is taken out of an event is copied into the deltas; most events need no other memory than this.
+  unsigned char buffer[4096];
+  boost::json::monotonic_resource memory(buffer, sizeof buffer);
+  const value chunk = parse_into(data, &memory);
+  const object* from = chunk.if_object();
   if (!from) throw unusable_answer();
-  if (const value* error = json::find(*from, field::error); error && !error->is_null()) {
-    log_stream_error(*error);
-    throw ApiError::unavailable("engine_unavailable", "The upstream of this model failed while it answered.");
+  check_error(*from);
+  if (const object* usage = json::find_object(*from, field::usage)) {
+    usage_ = read_usage(*usage);
+    reported_ = true;
   }
-  if (const object* usage = json::find_object(*from, field::usage))
-    usage_ = object(read_usage(*usage, object()));
-  array* choices = array_of(*from, field::choices);
-  if (!choices || choices->empty()) return std::nullopt;
-  object out(chunk.storage());
-  out.reserve(8);
-  array kept(out.storage());
-  for (std::size_t position = 0; position < choices->size(); ++position) {
-    if (auto choice = read_choice((*choices)[position], position)) kept.emplace_back(std::move(*choice));
+  if (const auto told = json::find_string(*from, field::system_fingerprint)) fingerprint_ = *told;
+  if (const array* choices = json::find_array(*from, field::choices)) {
+    for (std::size_t position = 0; position < choices->size(); ++position)
+      read_choice((*choices)[position], position);
   }
-  if (kept.empty()) return std::nullopt;
-  out.emplace(field::object, asked_ == Asked::chat ? chat_chunk_object : completion_object);
-  out.emplace(field::choices, std::move(kept));
-  move_member(*from, out, field::system_fingerprint, {json::kind::string});
-  return out;
+  return {deltas_.data(), used_};
 }
 
-std::optional<value> ChunkReader::read_choice(value& entry, std::size_t position) {
-  object* given = entry.if_object();
+void ChunkReader::read_choice(const value& entry, std::size_t position) {
+  const object* given = entry.if_object();
   if (!given) throw unusable_answer();
   const std::size_t index = index_of(*given, position, choices_.size());
   Choice& choice = choices_[index];
-  if (choice.finished) return std::nullopt;
-  object out(entry.storage());
-  out.reserve(4);
-  out.emplace(field::index, index);
-  bool says_something = false;
+  if (choice.finished) return;
+  Delta& out = next_delta();
+  out.choice = index;
   if (asked_ == Asked::chat) {
-    object delta(out.storage());
-    delta.reserve(4);
-    if (!choice.started) delta.emplace(field::role, assistant);
-    if (object* piece = object_of(*given, field::delta)) {
-      move_member(*piece, delta, field::content, {json::kind::string});
-      move_member(*piece, delta, field::refusal, {json::kind::string});
-      if (array* calls = array_of(*piece, field::tool_calls); calls && !calls->empty()) {
-        delta.emplace(field::tool_calls, read_call_pieces(*calls, out));
-        choice.calls_tools = true;
-      }
-      if (object* call = object_of(*piece, field::function_call)) {
-        object kept(out.storage());
-        move_member(*call, kept, field::name, {json::kind::string});
-        move_member(*call, kept, field::arguments, {json::kind::string});
-        delta.emplace(field::function_call, std::move(kept));
-      }
-    }
-    says_something = !delta.empty();
-    out.emplace(field::delta, std::move(delta));
-    out.emplace(field::logprobs, read_chat_logprobs(*given, out));
+    if (const object* piece = json::find_object(*given, field::delta)) read_delta(*piece, choice, out);
+    out.logprobs = read_chat_logprobs(*given);
   } else {
-    if (!move_member(*given, out, field::text, {json::kind::string})) out.emplace(field::text, "");
-    says_something = !out.at(field::text).get_string().empty();
-    out.emplace(field::logprobs, read_completion_logprobs(*given, out));
+    read_text(*given, field::text, out.text);
+    out.logprobs = read_completion_logprobs(*given, choice.offset);
   }
-  choice.started = true;
-  if (says_something) ++pieces_;
-  const auto reason = finish_reason_of(*given, choice.calls_tools);
-  if (reason) {
+  const bool says_something = out.says_something() || !out.reasoning.empty();
+  if (!reported_ && says_something) ++usage_.completion;
+  if (const auto reason = finish_reason_of(*given, !choice.calls.empty())) {
     choice.finished = true;
     ++finished_;
-    out.emplace(field::finish_reason, asked_ == Asked::chat ? *reason : without_calls(*reason));
-  } else {
-    out.emplace(field::finish_reason, nullptr);
-    if (!says_something) return std::nullopt;
+    out.finish = asked_ == Asked::chat ? *reason : without_calls(*reason);
   }
-  return value(std::move(out));
+  const bool begins = asked_ == Asked::chat && !choice.started;
+  choice.started = true;
+  if (!begins && !out.finish && !says_something) --used_;
 }
 
-object ChunkReader::usage_chunk() const {
-  object out;
-  out.emplace(field::object, asked_ == Asked::chat ? chat_chunk_object : completion_object);
-  out.emplace(field::choices, array());
-  out.emplace(field::usage, usage_ ? *usage_ : zero_usage(pieces_));
-  return out;
+void ChunkReader::read_delta(const object& given, Choice& choice, Delta& out) {
+  read_text(given, field::content, out.text);
+  read_text(given, field::refusal, out.refusal);
+  read_reasoning(given, out.reasoning);
+  if (const array* calls = json::find_array(given, field::tool_calls)) {
+    for (const value& entry : *calls) {
+      const object* call = entry.if_object();
+      if (!call) throw unusable_answer();
+      const auto place =
+          json::find_integer(*call, field::index).value_or(static_cast<std::int64_t>(out.calls.size()));
+      if (place < 0 || place >= most_calls) throw unusable_answer();
+      CallPiece& piece = out.calls.emplace_back();
+      piece.index = static_cast<std::size_t>(place);
+      const object* function = json::find_object(*call, field::function);
+      if (function) read_arguments(*function, piece.arguments);
+      if (piece.index >= choice.calls.size()) choice.calls.resize(piece.index + 1);
+      // Some upstreams repeat the id and the name in every piece.
+      Call& state = choice.calls[piece.index];
+      if (!state.has_id) {
+        read_text(*call, field::id, piece.id);
+        if (piece.id.empty()) piece.id = made_up_id(piece.index);
+        state.has_id = true;
+      }
+      if (function && !state.has_name) {
+        read_text(*function, field::name, piece.name);
+        state.has_name = !piece.name.empty();
+      }
+    }
+  }
+  if (const object* call = json::find_object(given, field::function_call)) {
+    CallPiece& piece = out.calls.emplace_back();
+    piece.style = CallStyle::functions;
+    read_text(*call, field::name, piece.name);
+    read_arguments(*call, piece.arguments);
+  }
 }
 
 }  // namespace hearth::engine::upstream

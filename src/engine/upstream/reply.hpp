@@ -1,4 +1,4 @@
-// An upstream's answers in the contract's words. Pure: JSON in, JSON out.
+// An upstream's answers as deltas. Pure: JSON in, deltas out (vectors stay JSON).
 //
 // Upstreams differ in what they leave out and what they add. Members that the contract does not know are
 // dropped, missing ones are completed where that can be done honestly, and an answer that cannot be used is
@@ -7,19 +7,19 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/api_error.hpp"
+#include "engine/task/generation.hpp"
 #include "json/json.hpp"
 #include "net/http.hpp"
 
 namespace hearth::engine::upstream {
 
 enum class Asked { chat, completion, embedding };
-enum class Delivery { whole, streamed };
 
 // The request as the upstream gets it: its own name of the model, `stream` and `stream_options` as `delivery`
 // needs them; what only concerns this server and what is null is left out.
@@ -30,45 +30,64 @@ std::size_t count_choices(const json::object& request, Asked asked);
 // Into memory of its own, shared by all that is taken out of it.
 json::value parse_answer(std::string_view text);
 
-// Whole replies; `expected` counts the choices. Fewer of several choices is 400: more than this upstream can
-// do.
-json::object read_reply(json::value answer, Asked asked, std::size_t expected);
+// A whole reply: a delta for each choice.
+struct WholeReply {
+  std::vector<Delta> deltas;
+  TokenUsage usage;
+  std::string fingerprint;
+};
+// `expected` counts the choices. Fewer of several choices is 400: more than this upstream can do.
+WholeReply read_reply(json::value answer, Asked asked, std::size_t expected);
 json::object read_embeddings(json::value answer, const json::object& request);
 // Shortens vectors that are longer than `dimensions`: the upstream took no notice of it. Shorter ones cannot
 // be used. `reply` is what read_embeddings() gave.
 void fit_dimensions(json::object& reply, const json::object& request);
+// Of an embedding's reply.
 bool has_usage(const json::object& reply);
 
 bool wants_logprobs(const json::object& request, Asked asked);
-// How a reply or chunk that read_reply() or ChunkReader gave answers the wish for log probabilities.
-enum class Logprobs { undecided, given, missing };  // undecided: it holds no text that could have them
-Logprobs judge_logprobs(const json::object& reply, Asked asked);
+// How a delta answers the wish for log probabilities.
+enum class LogprobsGiven { undecided, yes, no };  // undecided: it holds no text that could have them
+LogprobsGiven judge_logprobs(const Delta& delta);
 
-// The chunks of one stream.
+// The chunks of one stream, brought to one form by what came before: ids, names and the beginning of a choice
+// are said once, missing places and ids are made up for.
 class ChunkReader {
  public:
   ChunkReader(Asked asked, std::size_t choices) : asked_(asked), choices_(choices) {}
-  // nullopt when nothing in it is for the client. Throws when it holds an error.
-  std::optional<json::object> read(json::value chunk);
+  // What the event's data says; empty when nothing in it is for the client. Valid until the next call. Throws
+  // when it holds an error.
+  std::span<Delta> read(std::string_view data);
   // Every choice has ended.
   bool complete() const { return finished_ == choices_.size(); }
-  // The chunk that ends the stream: no choices, the usage.
-  json::object usage_chunk() const;
-  bool counted() const { return !usage_; }  // the upstream reported no usage
+  // What the upstream reported; without a report, each piece of the answer is one token.
+  const TokenUsage& usage() const { return usage_; }
+  bool counted() const { return !reported_; }  // the upstream reported no usage
+  std::string_view fingerprint() const { return fingerprint_; }
 
  private:
+  struct Call {
+    bool has_id = false;
+    bool has_name = false;
+  };
   struct Choice {
     bool started = false;
     bool finished = false;
-    bool calls_tools = false;
+    std::vector<Call> calls;
+    std::int64_t offset = 0;  // characters of text so far
   };
-  std::optional<json::value> read_choice(json::value& entry, std::size_t position);
+  void read_choice(const json::value& entry, std::size_t position);
+  void read_delta(const json::object& given, Choice& choice, Delta& out);
+  Delta& next_delta();
 
   Asked asked_;
   std::vector<Choice> choices_;
   std::size_t finished_ = 0;
-  std::uint64_t pieces_ = 0;
-  std::optional<json::object> usage_;
+  bool reported_ = false;
+  TokenUsage usage_;
+  std::string fingerprint_;
+  std::vector<Delta> deltas_;  // the first `used_` are of the last event; all keep their memory
+  std::size_t used_ = 0;
 };
 
 // `body` of a reply with an error status. `secret` is the upstream's key, which no message may show.

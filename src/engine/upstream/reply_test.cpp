@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/task/describe.hpp"
+
 namespace hearth::engine::upstream {
 namespace {
 
-using testing::HasSubstr;
+using engine::testing::describe;
+using engine::testing::read;
+using ::testing::HasSubstr;
 
 json::object object(std::string_view text) {
   return json::parse(text).value().as_object();
@@ -15,8 +19,15 @@ json::object object(std::string_view text) {
 std::string text(const json::value& value) {
   return json::write(value);
 }
-std::string chat(std::string_view answer, std::size_t choices = 1) {
-  return text(read_reply(parse_answer(answer), Asked::chat, choices));
+// The one choice of a whole reply.
+json::value chat(std::string_view answer, std::size_t choices = 1) {
+  return describe(read_reply(parse_answer(answer), Asked::chat, choices).deltas.at(0));
+}
+json::value described(std::span<Delta> deltas) {
+  json::array out;
+  for (const Delta& delta : deltas)
+    out.push_back(describe(delta));
+  return out;
 }
 
 TEST(UpstreamRequest, ReplacesTheModelAndKeepsOursBack) {
@@ -49,33 +60,64 @@ TEST(UpstreamRequest, CountsChoices) {
 }
 
 TEST(UpstreamReply, CompletesAndReducesAChatReply) {
-  EXPECT_EQ(
-      chat(
-          R"({"id":"x","model":"m","vendor":1,"choices":[{"message":{"role":"assistant","content":"Hi","thinking":"…"},
-               "stop_reason":null,"finish_reason":"eos"}],"usage":{"prompt_tokens":3,"completion_tokens":2,
-               "total_tokens":99,"queue_time":0.1,"prompt_tokens_details":{"cached_tokens":1,"odd":2}}})"),
-      R"({"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hi","refusal":null},)"
-      R"("logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,)"
-      R"("prompt_tokens_details":{"cached_tokens":1}}})");
+  const WholeReply reply = read_reply(
+      parse_answer(
+          R"({"id":"x","model":"m","vendor":1,"system_fingerprint":"fp","choices":[{"message":{"role":"assistant","content":"Hi",
+               "thinking":"…","reasoning_content":"hm"},"stop_reason":null,"finish_reason":"eos"}],
+               "usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":99,"queue_time":0.1,
+               "prompt_tokens_details":{"cached_tokens":1,"odd":2},"completion_tokens_details":{"reasoning_tokens":-1}}})"),
+      Asked::chat, 1);
+  ASSERT_EQ(reply.deltas.size(), 1u);
+  EXPECT_EQ(describe(reply.deltas[0]), read(R"({"choice":0,"text":"Hi","reasoning":"hm","finish":"stop"})"));
+  EXPECT_EQ(reply.usage, (TokenUsage{.prompt = 3, .completion = 2, .cached_prompt = 1}));
+  EXPECT_EQ(reply.fingerprint, "fp");
 }
 
 TEST(UpstreamReply, ReadsToolCallsInTheirManyForms) {
-  EXPECT_THAT(
-      chat(R"({"choices":[{"index":0,"message":{"content":null,"tool_calls":[{"function":{"name":"f",
-                      "arguments":{"a":1}}}]},"finish_reason":"tool_use"}]})"),
-      HasSubstr(R"("content":null,"refusal":null,"tool_calls":[{"id":"call_0","type":"function","function":)"
-                R"({"name":"f","arguments":"{\"a\":1}"}}]},"logprobs":null,"finish_reason":"tool_calls")"));
+  EXPECT_EQ(chat(R"({"choices":[{"index":0,"message":{"content":null,"tool_calls":[{"function":{"name":"f",
+                      "arguments":{"a":1}}},{"id":"x","function":{"name":"g","arguments":"{}"}}]},"finish_reason":"tool_use"}]})"),
+            read(R"({"choice":0,"calls":[{"index":0,"id":"call_0","name":"f","arguments":"{\"a\":1}"},
+               {"index":1,"id":"x","name":"g","arguments":"{}"}],"finish":"tool_calls"})"));
+  EXPECT_EQ(
+      chat(
+          R"({"choices":[{"message":{"function_call":{"name":"f","arguments":"{}"}},"finish_reason":"function_call"}]})"),
+      read(
+          R"({"choice":0,"calls":[{"index":0,"style":"functions","name":"f","arguments":"{}"}],"finish":"function_call"})"));
+}
+
+TEST(UpstreamReply, ReadsTextInParts) {
+  EXPECT_EQ(
+      chat(
+          R"({"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"image"},{"text":"b"}]}}]})"),
+      read(R"({"choice":0,"text":"ab","finish":"stop"})"));
+}
+
+TEST(UpstreamReply, KeepsAudioAndCitations) {
+  EXPECT_EQ(
+      chat(
+          R"({"choices":[{"message":{"content":null,"audio":{"id":"a","expires_at":1,"data":"eA==","transcript":"x","odd":1},
+                 "annotations":[{"type":"url_citation","url_citation":{"start_index":0,"end_index":1,"url":"u","title":"t","odd":1}},
+                 {"type":"odd"}]},"finish_reason":"stop"}]})"),
+      read(R"({"choice":0,"finish":"stop","audio":{"id":"a","expires_at":1,"data":"eA==","transcript":"x"},
+                 "annotations":[{"type":"url_citation","url_citation":{"start_index":0,"end_index":1,"url":"u","title":"t"}}]})"));
 }
 
 TEST(UpstreamReply, CompletesLogprobs) {
-  EXPECT_THAT(
-      chat(R"({"choices":[{"message":{"content":"a"},"finish_reason":"length",
+  const WholeReply reply =
+      read_reply(parse_answer(R"({"choices":[{"message":{"content":"a"},"finish_reason":"length",
                       "logprobs":{"content":[{"token":"a","logprob":-1,"id":7,"top_logprobs":[{"token":"b","logprob":-2}]},
-                      {"token":"c","logprob":-3}]}}]})"),
-      HasSubstr(
-          R"("logprobs":{"content":[{"token":"a","logprob":-1E0,"bytes":null,"top_logprobs":[{"token":"b",)"
-          R"("logprob":-2E0,"bytes":null}]},{"token":"c","logprob":-3E0,"bytes":null,"top_logprobs":[]}],)"
-          R"("refusal":null})"));
+                      {"token":"c","bytes":[99]}]}}]})"),
+                 Asked::chat, 1);
+  ASSERT_TRUE(reply.deltas.at(0).logprobs);
+  const Logprobs& logprobs = *reply.deltas[0].logprobs;
+  EXPECT_EQ(logprobs.text,
+            (std::vector<TokenLogprob>{
+                {.token = "a", .logprob = -1, .alternatives = {{{.token = "b", .logprob = -2}}}},
+                {.token = "c",
+                 .logprob = -9999,
+                 .bytes = "c",
+                 .alternatives = std::vector<TokenLogprob::Alternative>()}}));
+  EXPECT_FALSE(logprobs.refusal);
 }
 
 TEST(UpstreamReply, RefusesWhatIsNoAnswer) {
@@ -87,12 +129,30 @@ TEST(UpstreamReply, RefusesWhatIsNoAnswer) {
 }
 
 TEST(UpstreamReply, ReadsTextCompletions) {
+  const WholeReply reply = read_reply(
+      parse_answer(R"({"choices":[{"text":"x","finish_reason":"tool_calls","prompt_logprobs":null}]})"),
+      Asked::completion, 1);
+  EXPECT_EQ(describe(reply.deltas.at(0)), read(R"({"choice":0,"text":"x","finish":"stop"})"));
+  EXPECT_EQ(reply.usage, TokenUsage());
+}
+
+TEST(UpstreamReply, ReadsTheLogprobsOfTextsAndCompletesTheirPlaces) {
+  const auto read_all = [](std::string_view logprobs) {
+    return describe(read_reply(parse_answer(R"({"choices":[{"text":"äb","logprobs":)" +
+                                            std::string(logprobs) + "}]}"),
+                               Asked::completion, 1)
+                        .deltas.at(0))
+        .at("logprobs");
+  };
+  EXPECT_EQ(read_all(R"({"tokens":["ä","b"],"token_logprobs":[null,-2],"text_offset":[4,5],
+                         "top_logprobs":[null,{"b":-2,"c":-3}]})"),
+            read(R"({"text":[{"token":"ä","offset":4,"logprob":null},{"token":"b","offset":5,"logprob":-2E0,
+                     "alternatives":[{"token":"b","logprob":-2E0},{"token":"c","logprob":-3E0}]}]})"));
   EXPECT_EQ(
-      text(read_reply(
-          parse_answer(R"({"choices":[{"text":"x","finish_reason":"tool_calls","prompt_logprobs":null}]})"),
-          Asked::completion, 1)),
-      R"({"object":"text_completion","choices":[{"index":0,"text":"x","logprobs":null,"finish_reason":"stop"}],)"
-      R"("usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}})");
+      read_all(R"({"tokens":["ä","b"],"token_logprobs":[-1,-2]})"),
+      read(R"({"text":[{"token":"ä","offset":0,"logprob":-1E0},{"token":"b","offset":1,"logprob":-2E0}]})"));
+  EXPECT_EQ(read_all("{}"), json::object());
+  EXPECT_THROW(read_all(R"({"tokens":[1]})"), ApiError);
 }
 
 TEST(UpstreamReply, GivesEmbeddingsInTheFormThatWasAskedFor) {
@@ -146,44 +206,97 @@ TEST(UpstreamErrors, InAStreamKeepTheirWordsOutOfTheLog) {
   const std::string logged = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(logged, HasSubstr("server_error"));
   EXPECT_THAT(logged, HasSubstr("500"));
-  EXPECT_THAT(logged, testing::Not(HasSubstr("sk-1")));
+  EXPECT_THAT(logged, ::testing::Not(HasSubstr("sk-1")));
 }
 
-TEST(UpstreamChunks, AddTheRoleAndHoldBackUsage) {
+TEST(UpstreamChunks, BeginAndEndTheirChoiceAndHoldBackUsage) {
   ChunkReader chunks(Asked::chat, 1);
   EXPECT_EQ(
-      text(*chunks.read(parse_answer(
-          R"({"id":"i","choices":[{"index":0,"delta":{"content":"a","reasoning_content":"r"}}],"usage":{"prompt_tokens":1}})"))),
-      R"({"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":"a"},)"
-      R"("logprobs":null,"finish_reason":null}]})");
-  EXPECT_FALSE(chunks.read(parse_answer(R"({"choices":[{"index":0,"delta":{"reasoning_content":"r"}}]})")));
+      described(chunks.read(
+          R"({"id":"i","choices":[{"index":0,"delta":{"content":"a","reasoning_content":"r"}}],"usage":{"prompt_tokens":1}})")),
+      read(R"([{"choice":0,"text":"a","reasoning":"r"}])"));
+  EXPECT_EQ(described(chunks.read(R"({"choices":[{"index":0,"delta":{"reasoning":"r"}}]})")),
+            read(R"([{"choice":0,"reasoning":"r"}])"));
+  EXPECT_TRUE(chunks.read(R"({"choices":[{"index":0,"delta":{"content":""}}]})").empty());
+  EXPECT_TRUE(chunks.read(R"({"choices":[{"index":0,"delta":{"odd":1}}]})").empty());
   EXPECT_FALSE(chunks.complete());
-  EXPECT_THAT(text(*chunks.read(parse_answer(R"({"choices":[{"delta":{},"finish_reason":"stop"}]})"))),
-              HasSubstr(R"("delta":{},"logprobs":null,"finish_reason":"stop")"));
+  EXPECT_EQ(described(chunks.read(
+                R"({"system_fingerprint":"fp","choices":[{"delta":{},"finish_reason":"stop"}]})")),
+            read(R"([{"choice":0,"finish":"stop"}])"));
   EXPECT_TRUE(chunks.complete());
-  EXPECT_FALSE(
-      chunks.read(parse_answer(R"({"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}})")));
-  EXPECT_EQ(text(chunks.usage_chunk()),
-            R"({"object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":7,)"
-            R"("completion_tokens":2,"total_tokens":9}})");
+  EXPECT_EQ(chunks.fingerprint(), "fp");
+  EXPECT_TRUE(chunks.read(R"({"choices":[{"index":0,"delta":{"content":"too late"}}]})").empty());
+  EXPECT_TRUE(chunks.read(R"({"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}})").empty());
+  EXPECT_FALSE(chunks.counted());
+  EXPECT_EQ(chunks.usage(), (TokenUsage{.prompt = 7, .completion = 2}));
+}
+
+TEST(UpstreamChunks, SayIdAndNameOfACallOnce) {
+  ChunkReader chunks(Asked::chat, 1);
+  const auto calls = [&](std::string_view pieces) {
+    return described(
+        chunks.read(R"({"choices":[{"index":0,"delta":{"tool_calls":)" + std::string(pieces) + "}}]}"));
+  };
+  EXPECT_EQ(calls(R"([{"index":0,"id":"x","type":"function","function":{"name":"f","arguments":""}}])"),
+            read(R"([{"choice":0,"calls":[{"index":0,"id":"x","name":"f"}]}])"));
+  EXPECT_EQ(calls(R"([{"index":0,"id":"x","function":{"name":"f","arguments":"{"}}])"),
+            read(R"([{"choice":0,"calls":[{"index":0,"arguments":"{"}]}])"))
+      << "a client would put them together twice";
+  EXPECT_EQ(
+      calls(R"([{"index":2,"function":{"arguments":{"a":1}}},{"index":1,"id":"y"}])"),
+      read(
+          R"([{"choice":0,"calls":[{"index":2,"id":"call_2","arguments":"{\"a\":1}"},{"index":1,"id":"y"}]}])"));
+  EXPECT_EQ(calls(R"([{"index":1,"function":{"name":"g"}}])"),
+            read(R"([{"choice":0,"calls":[{"index":1,"name":"g"}]}])"));
+  EXPECT_THROW(calls(R"([{"index":-1}])"), ApiError);
+  EXPECT_THROW(calls(R"([{"index":1000000000}])"), ApiError);
+  EXPECT_EQ(described(chunks.read(R"({"choices":[{"index":0,"delta":{},"finish_reason":"eos"}]})")),
+            read(R"([{"choice":0,"finish":"tool_calls"}])"));
 }
 
 TEST(UpstreamChunks, CountPiecesWhenNobodyReportsUsage) {
   ChunkReader chunks(Asked::completion, 2);
-  chunks.read(parse_answer(R"({"choices":[{"index":0,"text":"a"}]})"));
-  chunks.read(parse_answer(R"({"choices":[{"index":1,"text":"b","finish_reason":"length"}]})"));
+  chunks.read(R"({"choices":[{"index":0,"text":"a"}]})");
+  chunks.read(R"({"choices":[{"index":1,"text":"b","finish_reason":"length"}]})");
   EXPECT_FALSE(chunks.complete());
-  chunks.read(parse_answer(R"({"choices":[{"index":0,"text":"","finish_reason":"stop"}]})"));
+  chunks.read(R"({"choices":[{"index":0,"text":"","finish_reason":"stop"}]})");
   EXPECT_TRUE(chunks.complete());
   EXPECT_TRUE(chunks.counted());
-  EXPECT_THAT(text(chunks.usage_chunk()), HasSubstr(R"("completion_tokens":2)"));
+  EXPECT_EQ(chunks.usage(), TokenUsage{.completion = 2});
+}
+
+TEST(UpstreamChunks, HoldSeveralChoices) {
+  ChunkReader chunks(Asked::chat, 2);
+  EXPECT_EQ(described(chunks.read(R"({"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]})")),
+            read(R"([{"choice":0,"text":"a"},{"choice":1,"text":"b"}])"));
+  EXPECT_EQ(described(chunks.read(R"({"choices":[{"index":1,"delta":{"content":"c"}}]})")),
+            read(R"([{"choice":1,"text":"c"}])"))
+      << "nothing is left of the event before";
 }
 
 TEST(UpstreamChunks, PassOnErrors) {
   ChunkReader chunks(Asked::chat, 1);
-  EXPECT_THROW(chunks.read(parse_answer(R"({"error":{"message":"out of memory"}})")), ApiError);
-  EXPECT_THROW(chunks.read(parse_answer(R"({"choices":[{"index":1,"delta":{}}]})")), ApiError);
-  EXPECT_THROW(chunks.read(parse_answer("7")), ApiError);
+  EXPECT_THROW(chunks.read(R"({"error":{"message":"out of memory"}})"), ApiError);
+  EXPECT_THROW(chunks.read(R"({"choices":[{"index":1,"delta":{}}]})"), ApiError);
+  EXPECT_THROW(chunks.read("7"), ApiError);
+  EXPECT_THROW(chunks.read("<html>"), ApiError);
+}
+
+TEST(UpstreamChunks, LongEventsAreReadToo) {
+  ChunkReader chunks(Asked::chat, 1);
+  const std::string text(100'000, 'x');
+  EXPECT_EQ(chunks.read(R"({"choices":[{"delta":{"content":")" + text + R"("}}]})")[0].text, text);
+}
+
+TEST(UpstreamLogprobs, AreJudgedByTheFirstText) {
+  Delta delta;
+  EXPECT_EQ(judge_logprobs(delta), LogprobsGiven::undecided);
+  delta.text = "a";
+  EXPECT_EQ(judge_logprobs(delta), LogprobsGiven::no);
+  delta.logprobs.emplace();
+  EXPECT_EQ(judge_logprobs(delta), LogprobsGiven::no);
+  delta.logprobs->text.emplace();
+  EXPECT_EQ(judge_logprobs(delta), LogprobsGiven::yes);
 }
 
 TEST(UpstreamErrors, SpeakTheApisWords) {
@@ -201,7 +314,7 @@ TEST(UpstreamErrors, SpeakTheApisWords) {
   const auto key =
       read_error(401, none, R"({"error":{"message":"Incorrect API key provided: sk-1"}})", "sk-1");
   EXPECT_EQ(key.status(), 503);
-  EXPECT_THAT(key.message(), testing::Not(HasSubstr("sk-1")));
+  EXPECT_THAT(key.message(), ::testing::Not(HasSubstr("sk-1")));
   net::Headers wait;
   wait.add("Retry-After", "7");
   const auto busy = read_error(429, wait, "slow down", "");
