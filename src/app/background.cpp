@@ -5,17 +5,20 @@
 namespace hearth::app {
 namespace {
 
-std::vector<jobs::Kind> all_kinds(domain::Sweeps& sweeps) {
-  return sweeps.kinds();
+std::vector<jobs::Kind> all_kinds(domain::Sweeps& sweeps, domain::BlobSweep& blob_sweep) {
+  std::vector<jobs::Kind> kinds = sweeps.kinds();
+  kinds.push_back(blob_sweep.kind());
+  return kinds;
 }
 
 }  // namespace
 
 Background::Background(const Config& config, const async::Executor& executor, db::Database& database,
-                       const Clock& clock, IdSource& ids)
+                       store::BlobStore& blobs, const Clock& clock, IdSource& ids)
     : clock_(clock),
       sweeps_(clock, {.every = config.jobs.sweep_interval, .jobs_kept = config.jobs.kept}),
-      runner_(executor, database, clock, ids, all_kinds(sweeps_), runner_settings(config)) {}
+      blob_sweep_(blobs, database, clock, config.jobs.sweep_interval),
+      runner_(executor, database, clock, ids, all_kinds(sweeps_, blob_sweep_), runner_settings(config)) {}
 
 Task<api::JobMetrics> Background::metrics() {
   api::JobMetrics metrics{.counts = runner_.counts(), .now = jobs::unix_millis(clock_)};

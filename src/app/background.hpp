@@ -8,6 +8,7 @@
 #include "app/config.hpp"
 #include "async/runtime.hpp"
 #include "db/database.hpp"
+#include "domain/blob_sweep.hpp"
 #include "domain/sweeps.hpp"
 #include "jobs/runner.hpp"
 
@@ -17,7 +18,7 @@ namespace hearth::app {
 class Background {
  public:
   Background(const Config& config, const async::Executor& executor, db::Database& database,
-             const Clock& clock, IdSource& ids);
+             store::BlobStore& blobs, const Clock& clock, IdSource& ids);
 
   jobs::Runner& runner() { return runner_; }
   // For /metrics; without what the database knows while that is away.
@@ -26,6 +27,7 @@ class Background {
  private:
   const Clock& clock_;
   domain::Sweeps sweeps_;
+  domain::BlobSweep blob_sweep_;
   jobs::Runner runner_;
 };
 

@@ -142,7 +142,7 @@ class RunningServer {
         redis_(limits_redis(config, runtime_.executor(0))),
         rate_limiter_(rate_limits_, clock_, limiter_settings(config), shared_ledger(config, redis_.get())),
         metering_(spend_limits_, rate_limiter_, usage_recorder_, metering_settings(config)),
-        background_(config, runtime_.executor(0), *database_, clock_, ids_),
+        background_(config, runtime_.executor(0), *database_, blobs_, clock_, ids_),
         services_{.clock = clock_,
                   .ids = ids_,
                   .identity = {.epoch = access_epoch_,

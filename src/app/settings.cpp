@@ -72,7 +72,7 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"jobs.lease_time", Form::duration, "A process that holds jobs and gives no sign for that long is taken for dead, and others go on with its jobs.", {1000, day}}, AT(jobs.lease_time)},
     {{"jobs.heartbeat", Form::duration, "Between the signs of a process that holds jobs; a third of the lease at the most.", {100, day}}, AT(jobs.heartbeat)},
     {{"jobs.kept", Form::duration, "How long jobs that have ended stay in the list.", optional_time}, AT(jobs.kept)},
-    {{"jobs.sweep_interval", Form::duration, "Between two sweeps of what has expired: sessions, links, invites, ended jobs.", {1000, 365 * day}}, AT(jobs.sweep_interval)},
+    {{"jobs.sweep_interval", Form::duration, "Between two sweeps of what has expired: sessions, links, invites, ended jobs, bytes that belong to nothing.", {1000, 365 * day}}, AT(jobs.sweep_interval)},
 
     {{"smtp.url", Form::text, "Mail server for sending invitations: \"smtp://host:587\" or \"smtps://host:465\". Empty: none; hearth admin invite-link prints the links."}, AT(smtp.url)},
     {{"smtp.user", Form::text, "Name for logging in at the mail server, which must then use TLS. Empty: no login."}, AT(smtp.user)},

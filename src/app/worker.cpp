@@ -7,11 +7,15 @@
 
 #include "app/background.hpp"
 #include "app/data_directory.hpp"
+#include "async/blocking_pool.hpp"
 #include "async/runtime.hpp"
 #include "base/log.hpp"
+#include "store/blobs/directory_blobs.hpp"
 
 namespace hearth::app {
 namespace {
+
+constexpr std::size_t blob_threads = 2;
 
 Task<void> work(jobs::Runner& runner) {
   boost::asio::signal_set signals(co_await boost::asio::this_coro::executor, SIGTERM, SIGINT);
@@ -32,7 +36,9 @@ void run_worker(const Config& config) {
   IdSource ids(clock);
   async::Runtime runtime(1);
   const auto database = open_database(config);  // answers on the runtime's executor: it dies first
-  Background background(config, runtime.executor(0), *database, clock, ids);
+  async::BlockingPool blob_work(blob_threads);
+  store::DirectoryBlobs blobs(config.blobs.path, blob_work, ids);
+  Background background(config, runtime.executor(0), *database, blobs, clock, ids);
   log::info("working", {{"places", config.jobs.places}});
   runtime.run_until_complete(work(background.runner()));
   log::info("stopped");

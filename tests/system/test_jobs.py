@@ -97,7 +97,17 @@ class OnTheStore(unittest.TestCase):
                         f"old {number}", organization)
             eventually(lambda: not self.change("SELECT 1 FROM one_time_links"), 20, "the sweep")
         kinds = sorted(job["KIND"] for job in self.jobs.list())
-        self.assertEqual(kinds, ["sweep_invites", "sweep_jobs", "sweep_sessions"])
+        self.assertEqual(kinds, ["sweep_blobs", "sweep_invites", "sweep_jobs", "sweep_sessions"])
+
+    def test_bytes_that_no_row_names_are_swept_after_a_day(self):
+        folder = self.server.data / "blobs" / "AA"
+        folder.mkdir()
+        old, young = (folder / f"blob_{letter * 28}AA" for letter in "xy")
+        for path in (old, young):
+            path.write_bytes(b"of a request that failed")
+        os.utime(old, (time.time() - 90_000,) * 2)
+        eventually(lambda: not old.exists(), 20, "the sweep")
+        self.assertTrue(young.exists())
 
     def test_metrics_show_depth_age_and_outcomes_by_kind(self):
         text = eventually(lambda: (body := self.server.get("/metrics").body.decode())
