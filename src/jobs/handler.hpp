@@ -60,9 +60,9 @@ class Handler {
   // fault, end the job; any other is tried again after a pause.
   virtual Task<Effect> run(Execution& execution) = 0;
 
-  // The job has ended without success (`state`: failed or cancelled): the same transaction. What an aggregate
-  // shows of its job is changed here. Thread: the database's.
-  virtual void ended_in(db::Connection&, const Job&, JobState) {}
+  // The job ends without success: its state is failed, with the reason in `error`, or cancelled. What an
+  // aggregate shows of its job is changed here, in the transaction that ends the job. Thread: the database's.
+  virtual void ended_in(db::Connection&, const Job&) {}
 };
 
 struct Kind {

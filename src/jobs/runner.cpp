@@ -517,8 +517,7 @@ void Runner::end_in(db::Connection& connection, const Running& running, const Re
     case Ending::fail:
       if (every) return queue_.rearm_in(connection, lease, *every, result.error);
       queue_.fail_in(connection, lease, result.error);
-      if (running.kind != nullptr) running.kind->handler.get().ended_in(connection, job, JobState::failed);
-      return;
+      return tell_ended_in(connection, running, JobState::failed, result.error);
     case Ending::retry: {
       const RetryPolicy policy = running.kind == nullptr ? RetryPolicy() : running.kind->retry;
       return queue_.retry_in(connection, lease, result.error, policy.pause(job.id, job.attempts));
@@ -526,13 +525,21 @@ void Runner::end_in(db::Connection& connection, const Running& running, const Re
     case Ending::cancel:
       if (every) return queue_.rearm_in(connection, lease, *every, std::nullopt);
       queue_.end_cancelled_in(connection, lease);
-      if (running.kind != nullptr) running.kind->handler.get().ended_in(connection, job, JobState::cancelled);
-      return;
+      return tell_ended_in(connection, running, JobState::cancelled, result.error);
     case Ending::release:
       return queue_.release_in(connection, lease);
     case Ending::lost:
       return;
   }
+}
+
+void Runner::tell_ended_in(db::Connection& connection, const Running& running, JobState state,
+                           const std::string& error) {
+  if (running.kind == nullptr) return;
+  Job job = running.job();
+  job.state = state;
+  if (!error.empty()) job.error = error;
+  running.kind->handler.get().ended_in(connection, job);
 }
 
 void Runner::count(const std::string& kind, Ending ending) {

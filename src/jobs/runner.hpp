@@ -137,6 +137,8 @@ class Runner {
   // Until it is written or the lease is lost; how it has ended.
   Task<Ending> end(Running& running, Result& result);
   void end_in(db::Connection& connection, const Running& running, const Result& result);
+  static void tell_ended_in(db::Connection& connection, const Running& running, JobState state,
+                            const std::string& error);
   void count(const std::string& kind, Ending ending);
 
   const async::Executor executor_;

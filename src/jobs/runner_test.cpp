@@ -13,10 +13,12 @@ class TestHandler final : public Handler {
  public:
   std::function<Task<Effect>(Execution&)> work;
   std::vector<JobState> endings;  // on the database's thread, read when the job has ended
+  std::optional<std::string> reason;
 
   Task<Effect> run(Execution& execution) override { return work(execution); }
-  void ended_in(db::Connection& connection, const Job& job, JobState state) override {
-    endings.push_back(state);
+  void ended_in(db::Connection& connection, const Job& job) override {
+    endings.push_back(job.state);
+    reason = job.error;
     connection.execute("INSERT INTO effects (job) VALUES ($1)", {"ended " + job.id.str()});
   }
 };
@@ -126,6 +128,7 @@ TEST_P(JobRunner, FailsWhenAttemptsAreOverAndTellsTheKind) {
     EXPECT_EQ(co_await test.effects(), 1);
   });
   EXPECT_EQ(handler_.endings, std::vector{JobState::failed});
+  EXPECT_EQ(handler_.reason, "never works");
 }
 
 TEST_P(JobRunner, FailsAtOnceWhatNoRepetitionMends) {
