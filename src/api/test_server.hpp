@@ -79,8 +79,7 @@ struct TestSetting {
 // Everything that handlers work with, on an SQLite database with a bootstrapped tenant.
 struct TestServices {
   explicit TestServices(TestSetting setting) : setting_(std::move(setting)) {
-    async::Runtime runtime(1);
-    runtime.run_until_complete([](TestServices& made) -> Task<void> {
+    runtime_.run_until_complete([](TestServices& made) -> Task<void> {
       const auto first = co_await store::bootstrap(*made.database, made.clock, made.ids);
       made.tenant = *first;
     }(*this));
@@ -98,6 +97,7 @@ struct TestServices {
   db::TestDirectory directory_;
   TestSetting setting_;
   const Clock system_clock_;
+  async::Runtime runtime_{1};  // the database's threads answer on it, so it outlives them
 
  public:
   const Clock& clock = setting_.clock ? *setting_.clock : system_clock_;
