@@ -20,6 +20,7 @@ import gateway
 import micro
 import overhead
 import processes
+import replica_writes
 import results
 import startup
 import streams
@@ -30,6 +31,7 @@ BENCHES = {
     "validator": micro.run_validator,
     "store": micro.run_store,
     "audit": micro.run_audit,
+    "replicas": replica_writes.run,
     "startup": startup.run,
     "usage": usage_bench.run,
     "gateway": gateway.run,
