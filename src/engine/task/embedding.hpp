@@ -8,7 +8,7 @@ namespace hearth::engine {
 
 class CallContext;
 
-// Requests and replies are API-shaped JSON (ADR 9): a vector passes as the engine wrote it, which no list of
+// Requests and replies are API-shaped JSON (ADR 11): a vector passes as the engine wrote it, which no list of
 // floats could promise.
 class EmbeddingEngine {
  public:
