@@ -7,6 +7,7 @@ namespace field = contract::field;
 store::PageRequest read_page(const json::object& query) {
   store::PageRequest page;
   if (const auto after = json::find_string(query, field::after)) page.after = std::string(*after);
+  if (const auto before = json::find_string(query, field::before)) page.before = std::string(*before);
   page.limit = static_cast<std::size_t>(*json::find_integer(query, field::limit));
   page.order =
       json::find_string(query, field::order) == "desc" ? store::Order::descending : store::Order::ascending;

@@ -12,7 +12,7 @@
 
 namespace hearth::api {
 
-// `limit`, `after` and `order` of a list's query; ascending where the operation has no order.
+// `limit`, `after`, `before` and `order` of a list's query; ascending where the operation has no order.
 store::PageRequest read_page(const json::object& query);
 
 // The texts of a list in a query, in their order; none where it is absent.

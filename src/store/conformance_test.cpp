@@ -323,18 +323,38 @@ TEST_P(StoreConformance, ListsByPagesInBothOrders) {
     EXPECT_FALSE(page.has_more);
     page = co_await list.list(own, {}, {.after = "c", .limit = 2, .order = Order::descending});
     EXPECT_EQ(ids_of(page), (Ids{"b", "d"}));
+    // Before a place: what is nearest to it, in the list's order.
+    page = co_await list.list(own, {}, {.limit = 2, .before = "a"});
+    EXPECT_EQ(ids_of(page), (Ids{"b", "c"}));
+    EXPECT_TRUE(page.has_more);
+    page = co_await list.list(own, {}, {.limit = 2, .before = "b"});
+    EXPECT_EQ(ids_of(page), (Ids{"e", "d"}));
+    EXPECT_FALSE(page.has_more);
+    page = co_await list.list(own, {}, {.limit = 2, .before = "e"});
+    EXPECT_TRUE(page.items.empty());
+    EXPECT_FALSE(page.has_more);
+    page = co_await list.list(own, {}, {.limit = 2, .order = Order::descending, .before = "d"});
+    EXPECT_EQ(ids_of(page), (Ids{"c", "b"}));
+    EXPECT_TRUE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "e", .limit = 2, .before = "a"});
+    EXPECT_EQ(ids_of(page), (Ids{"d", "b"}));
+    EXPECT_TRUE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "b", .limit = 2, .before = "a"});
+    EXPECT_EQ(ids_of(page), (Ids{"c"}));
+    EXPECT_FALSE(page.has_more);
+    page = co_await list.list(own, {}, {.after = "a", .limit = 2, .before = "e"});
+    EXPECT_TRUE(page.items.empty());
     // What is deleted or added behind the cursor moves nothing.
     EXPECT_TRUE(co_await list.remove(own, CompletionId("d")));
     page = co_await list.list(own, {}, {.after = "b", .limit = 2});
     EXPECT_EQ(ids_of(page), (Ids{"c", "a"}));
     for (const std::string unknown : {"d", "nonsense", "other-b", ""}) {
-      bool refused = false;
-      try {
-        co_await list.list(own, {}, {.after = unknown});
-      } catch (const ApiError& error) {
-        refused = error.status() == 400 && error.param() == "after";
-      }
-      EXPECT_TRUE(refused) << unknown;
+      const PageRequest after{.after = unknown};
+      const PageRequest before{.before = unknown};
+      EXPECT_EQ(co_await refusal([&] { return list.list(own, {}, after); }), "invalid_value after")
+          << unknown;
+      EXPECT_EQ(co_await refusal([&] { return list.list(own, {}, before); }), "invalid_value before")
+          << unknown;
     }
   }(*server, tenant, neighbour));
 }

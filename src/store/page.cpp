@@ -34,35 +34,49 @@ PagedSelect& PagedSelect::where_in(std::string_view column, const std::vector<st
   return *this;
 }
 
+db::Rows PagedSelect::find_position(db::Connection& connection, std::string_view cursor_column,
+                                    db::Param cursor, std::string_view id, std::string_view param) const {
+  std::vector<db::Param> params = values_;
+  params.push_back(cursor);
+  db::Rows position =
+      connection.query(fmt::format("SELECT {} FROM {}{} AND {} = ${}", fmt::join(order_by_, ", "), table_,
+                                   conditions_, cursor_column, params.size()),
+                       params);
+  if (position.empty()) {
+    throw ApiError::invalid_request(
+        "invalid_value", fmt::format("No object of this list has the id '{}'.", id), std::string(param));
+  }
+  return position;
+}
+
 db::Rows PagedSelect::read_rows(db::Connection& connection, const PageRequest& request,
                                 std::string_view cursor_column, db::Param cursor) {
   const bool ascending = request.order == Order::ascending;
   const std::string names = fmt::format("{}", fmt::join(order_by_, ", "));
   std::vector<db::Param> params = values_;
   std::string conditions = conditions_;
-  std::optional<db::Rows> position;  // lives as long as the parameters that view it
-  if (!std::holds_alternative<std::monostate>(cursor.content())) {
-    params.push_back(cursor);
-    position = connection.query(fmt::format("SELECT {} FROM {}{} AND {} = ${}", names, table_, conditions_,
-                                            cursor_column, params.size()),
-                                params);
-    params.pop_back();
-    if (position->empty()) {
-      throw ApiError::invalid_request(
-          "invalid_value", fmt::format("No object of this list has the id '{}'.", request.after.value_or("")),
-          "after");
-    }
+  const auto restrict_to = [&](const db::Rows& position, char comparison) {
     std::string places;
     for (std::size_t i = 0; i < order_by_.size(); ++i) {
-      params.emplace_back((*position)[0].get<std::int64_t>(i));
+      params.emplace_back(position[0].get<std::int64_t>(i));
       places += fmt::format("{}${}", i == 0 ? "" : ", ", params.size());
     }
-    conditions += fmt::format(" AND ({}) {} ({})", names, ascending ? '>' : '<', places);
+    conditions += fmt::format(" AND ({}) {} ({})", names, comparison, places);
+  };
+  if (!std::holds_alternative<std::monostate>(cursor.content())) {
+    restrict_to(find_position(connection, cursor_column, cursor, request.after.value_or(""), "after"),
+                ascending ? '>' : '<');
+  }
+  if (request.before) {
+    restrict_to(find_position(connection, cursor_column, *request.before, *request.before, "before"),
+                ascending ? '<' : '>');
   }
   params.emplace_back(request.limit + 1);  // one more tells whether there is more
-  return connection.query(fmt::format("SELECT {} FROM {}{} ORDER BY {} LIMIT ${}", columns_, table_,
-                                      conditions, order_clause(ascending ? "" : " DESC"), params.size()),
-                          params);
+  const bool reads_ascending = ascending != request.is_backward();
+  return connection.query(
+      fmt::format("SELECT {} FROM {}{} ORDER BY {} LIMIT ${}", columns_, table_, conditions,
+                  order_clause(reads_ascending ? "" : " DESC"), params.size()),
+      params);
 }
 
 std::string PagedSelect::order_clause(std::string_view direction) const {

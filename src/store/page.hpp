@@ -1,6 +1,7 @@
 // Lists by pages: what callers ask for, what they get, and the one piece of SQL that reads a page.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -16,15 +17,20 @@ namespace hearth::store {
 enum class Order { ascending, descending };
 
 struct PageRequest {
-  std::optional<std::string> after;  // the id of the last item of the page before
+  std::optional<std::string> after;  // the id of the last item of the page before this one
   std::size_t limit = 20;
   Order order = Order::ascending;
+  // The id of the first item of the page behind this one. Alone it asks for the items nearest to it, still in
+  // the list's order; with `after` for those between both, from `after` on.
+  std::optional<std::string> before;
+
+  bool is_backward() const { return before && !after; }
 };
 
 template <class T>
 struct Page {
   std::vector<T> items;
-  bool has_more = false;
+  bool has_more = false;  // in the direction of reading: behind the page, or before it where it is backward
 };
 
 // A SELECT over one table in a fixed total order, restricted by conditions. The order is by columns that
@@ -47,8 +53,9 @@ class PagedSelect {
   // The column has one of `values`, of which there is at least one.
   PagedSelect& where_in(std::string_view column, const std::vector<std::string>& values);
 
-  // The page after the row whose `cursor_column` equals `cursor`; the first one when `cursor` is null.
-  // Such a row must satisfy the conditions, or ApiError 400 with param `after` is thrown.
+  // The page after the row whose `cursor_column` equals `cursor`, which is what `request.after` names; the
+  // first one when `cursor` is null. `request.before` is looked for in the same column, as a text. Such rows
+  // must satisfy the conditions, or ApiError 400 with param `after` or `before` is thrown.
   template <class T, class ParseRow>
   Page<T> read(db::Connection& connection, const PageRequest& request, std::string_view cursor_column,
                db::Param cursor, ParseRow parse_row) {
@@ -58,12 +65,16 @@ class PagedSelect {
     page.items.reserve(rows.size());
     for (std::size_t i = 0; i < rows.size() && i < request.limit; ++i)
       page.items.push_back(parse_row(rows[i]));
+    if (request.is_backward()) std::ranges::reverse(page.items);
     return page;
   }
 
  private:
   db::Rows read_rows(db::Connection& connection, const PageRequest& request, std::string_view cursor_column,
                      db::Param cursor);
+  // The values of the order's columns in the row that a cursor names.
+  db::Rows find_position(db::Connection& connection, std::string_view cursor_column, db::Param cursor,
+                         std::string_view id, std::string_view param) const;
   std::string order_clause(std::string_view direction) const;
 
   std::string_view columns_;
