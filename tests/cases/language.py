@@ -2,11 +2,13 @@
 import dataclasses
 import re
 
+from bodies import PART_NAME, Part, read_expected_bytes, read_file_name, read_repeated
 from patterns import PatternError, Reader, Text
 
 REQUEST = re.compile(r"([A-Z]+) (\S+)$")
 FIELD = re.compile(r"([A-Za-z][A-Za-z-]*): ?(.*)$")
 EVENT = re.compile(r"(data\*?|event): ?")
+REPEAT = re.compile(r"repeat: (\d+) s$")
 SHORT_ERROR = re.compile(r"([a-z0-9_]+)(?: (\S+))?$")
 
 
@@ -23,6 +25,7 @@ class Expected:
     error: tuple = None                                         # (code or None, param or None)
     events: list = None                                         # (repeated, event name, pattern or "[DONE]") or ANY_EVENTS
     empty: bool = False
+    bytes: object = None                                        # an ExpectedBytes
 
 
 ANY_EVENTS = "..."
@@ -38,7 +41,9 @@ class Step:
     body: object = None                                         # a pattern
     raw: str = None                                             # sent as it is
     merge: object = None                                        # members put over those of the body
+    parts: list = None                                          # of a multipart body
     drop: str = None                                            # a member taken away
+    repeat: int = None                                          # seconds in which the reply must become the expected one
     expected: Expected = None
 
 
@@ -67,11 +72,11 @@ class CaseFile:
         return self.lines[self.at] if self.at < len(self.lines) else None
 
     def parse(self):
-        auth, base = "key", None
+        auth, repeat, base = "key", None, None
         while (line := self.line()) is not None:
             if line.startswith("# "):
                 self.cases.append(Case(self.name, self.at + 1, line[2:].strip(), []))
-                auth, base = "key", None
+                auth, repeat, base = "key", None, None
                 self.at += 1
             elif not line.strip() or line.startswith("##"):
                 self.at += 1
@@ -84,9 +89,13 @@ class CaseFile:
             elif line.startswith("auth: "):
                 auth = line[6:].strip()
                 self.at += 1
+            elif found := REPEAT.match(line):
+                repeat = int(found[1])
+                self.at += 1
             elif REQUEST.match(line):
                 base = self.request(auth)
-                auth = "key"
+                base.repeat = repeat
+                auth, repeat = "key", None
             elif line.startswith(("with ", "without ")):
                 if base is None:
                     self.fail("'with' needs a request above it")
@@ -111,14 +120,43 @@ class CaseFile:
             step.headers.append(found.groups())
             self.at += 1
         line = self.line() or ""
+        while line.startswith("part "):
+            step.parts = [*(step.parts or []), self.part()]
+            line = self.line() or ""
+        if step.parts is not None:
+            return step
         if line.startswith("raw: "):
             step.raw = self.pattern(5).text
         elif line.startswith(("{", "[", '"')):
             step.body = self.pattern(0)
         return step
 
+    def part(self):
+        """`part NAME: VALUE [as FILE [TYPE]]` or `part NAME: SIZE of "text" [as …]`; goes on behind it."""
+        found = PART_NAME.match(self.line())
+        if not found:
+            self.fail(f"not a part: {self.line()!r}")
+        content, rest = read_repeated(self.line()[found.end():])
+        if content is None:
+            content, rest = self.pattern_and_rest(found.end())
+        else:
+            self.at += 1
+        try:
+            return Part(found[1], content, *read_file_name(rest))
+        except ValueError as error:
+            self.at -= 1
+            self.fail(str(error))
+
     def pattern(self, column):
         """Reads a pattern that begins on the current line; goes on behind it."""
+        node, rest = self.pattern_and_rest(column)
+        if rest.strip():
+            self.at -= 1
+            self.fail(f"left over: {rest!r}")
+        return node
+
+    def pattern_and_rest(self, column):
+        """The same, and what follows it on its last line."""
         text = "\n".join(self.lines[self.at:])
         reader = Reader(text, column)
         try:
@@ -127,11 +165,8 @@ class CaseFile:
             raise CaseError(f"{self.name}: counted from line {self.at + 1}: {error}") from None
         end = text.find("\n", reader.at)
         rest = text[reader.at:] if end < 0 else text[reader.at:end]
-        if rest.strip():
-            self.at += text.count("\n", 0, reader.at)
-            self.fail(f"left over: {rest!r}")
         self.at += text.count("\n", 0, reader.at) + 1
-        return node
+        return node, rest
 
     def variation(self, base):
         line = self.line()
@@ -142,6 +177,8 @@ class CaseFile:
         word, _, what = change.partition(" ")
         if word == "without":
             step.drop = what.strip()
+        elif what.startswith("part "):
+            step.parts = self.varied_parts(base, what)
         elif what.startswith("?"):
             step.path = base.path + ("&" if "?" in base.path else "?") + what[1:].strip()
         else:
@@ -149,6 +186,18 @@ class CaseFile:
         step.expected = self.outcome(outcome)
         self.at += 1
         return step
+
+    def varied_parts(self, base, what):
+        """The parts of `base` with one more, or with another in the place of those of its name."""
+        lines, at = self.lines, self.at
+        self.lines, self.at = [what], 0
+        try:
+            part = self.part()
+        finally:
+            self.lines, self.at = lines, at
+        if base.parts is None:
+            self.fail("'with part' needs a request with parts above it")
+        return [*(own for own in base.parts if own.name != part.name), part]
 
     def inline_pattern(self, text):
         reader = Reader(text)
@@ -183,6 +232,13 @@ class CaseFile:
             if EVENT.match(line) or line == ANY_EVENTS:
                 expected.events = self.events()
                 break
+            if line.startswith("bytes: "):
+                try:
+                    expected.bytes = read_expected_bytes(line[7:].strip())
+                except ValueError as error:
+                    self.fail(str(error))
+                self.at += 1
+                break
             if line.startswith("text: "):
                 expected.text = self.pattern(6).text
                 break
@@ -190,7 +246,7 @@ class CaseFile:
                 expected.body = self.pattern(0)
                 break
             found = FIELD.match(line)
-            if not found or line.startswith(("auth: ", "needs: ", "only: ")):
+            if not found or line.startswith(("auth: ", "needs: ", "only: ", "repeat: ")):
                 break
             name, value = found.groups()
             expected.headers.append((name.lower(), None if value == "absent" else value))
@@ -213,6 +269,7 @@ class CaseFile:
             elif line[found.end():] == "[DONE]":
                 events.append((False, name, "[DONE]"))
                 self.at += 1
+                name = ""
             else:
                 events.append((found[1] == "data*", name, self.pattern(found.end())))
                 name = ""

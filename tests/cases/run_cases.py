@@ -16,6 +16,7 @@ import uuid
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from bodies import render_form                                                     # noqa: E402
 from language import ANY_EVENTS, Case, CaseError, Expected, Step, read_case_file  # noqa: E402
 from patterns import PatternError, expand, fill, match, shown                      # noqa: E402
 from support import certificates, hearth, paths                                    # noqa: E402
@@ -131,7 +132,23 @@ class Bench:
     # ---- one step
 
     def take(self, step, variables):
-        """What went wrong, as lines; empty when the reply is the expected one."""
+        """What went wrong, as lines; empty when the reply is the expected one, at once or in time."""
+        if step.repeat is None:
+            return self.take_once(step, variables)
+        end, pause, tries = time.monotonic() + step.repeat, 0.02, 0
+        while True:
+            attempt = dict(variables)  # what a reply gave that was not the expected one is forgotten
+            faults = self.take_once(step, attempt)
+            tries += 1
+            if not faults:
+                variables.update(attempt)
+                return []
+            if time.monotonic() + pause > end:
+                return [f"not within {step.repeat} s, in {tries} tries; the last one:", *faults]
+            time.sleep(pause)
+            pause = min(2 * pause, 0.5)
+
+    def take_once(self, step, variables):
         try:
             body, headers = self.build(step, variables)
             path = expand(step.path, variables)
@@ -147,6 +164,8 @@ class Bench:
         if not faults:
             return []
         sent = shown(json.loads(body), 1200) if isinstance(body, str) and body[:1] in "{[" and step.raw is None else body
+        if step.parts is not None:
+            sent = f"{len(body)} bytes, {', '.join(part.name for part in step.parts)}"
         text = reply.body.decode(errors="replace")
         return [*faults, f"sent: {step.method} {path}{' ' + str(sent)[:1200] if body else ''}",
                 f"got: {reply.status} {text[:3000]}"]
@@ -159,6 +178,9 @@ class Bench:
         body = step.raw
         if body is not None:
             body = expand(body, variables)
+        elif step.parts is not None:
+            parts = [part for part in step.parts if part.name != step.drop]
+            body, headers["content-type"] = render_form(parts, variables)
         elif step.body is not None:
             value = fill(step.body, variables)
             if step.merge is not None:
@@ -167,7 +189,7 @@ class Bench:
                 value.pop(step.drop)
             body = json.dumps(value)
         if body is not None:
-            headers["content-type"] = "application/json"
+            headers.setdefault("content-type", "application/json")
         for name, value in step.headers:
             headers[name.lower()] = None if value == "absent" else expand(value, variables)
         return body, {name: value for name, value in headers.items() if value is not None}
@@ -188,6 +210,8 @@ class Bench:
             faults += self.judge_error(expected, reply)
         if expected.empty and reply.body:
             faults.append("body: expected none")
+        if expected.bytes is not None:
+            faults += expected.bytes.match(reply.body, variables)
         if expected.text is not None and not fnmatch.fnmatchcase(reply.body.decode(), expand(expected.text, variables)):
             faults.append(f"body: expected the text {expected.text!r}")
         if expected.body is not None:
