@@ -25,7 +25,8 @@ class EventSink {
 };
 
 // The producer of a stream. It runs after the reply's header was sent, so whatever can fail before the first
-// event belongs in the handler. Cancelled when the client leaves.
+// event belongs in the handler. Cancelled when the client leaves, unless `cancel: never` stands in its
+// operation.
 using EventProducer = std::move_only_function<Task<void>(EventSink&)>;
 
 struct BytesBody {
