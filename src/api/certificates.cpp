@@ -42,18 +42,7 @@ json::array render_listed(const std::vector<CertificateRecord>& records, const C
 
 // The name under which the text was sent: newer SDKs call the content `certificate`.
 std::string_view name_of_text(const json::object& body) {
-  const bool content = body.contains(field::content);
-  const bool certificate = body.contains(field::certificate);
-  if (content && certificate) {
-    throw ApiError::invalid_request("invalid_value",
-                                    "'content' and 'certificate' are two names of the same: send one.",
-                                    std::string(field::certificate));
-  }
-  if (!content && !certificate) {
-    throw ApiError::invalid_request("missing_required_parameter", "Missing required parameter: 'content'.",
-                                    std::string(field::content));
-  }
-  return content ? field::content : field::certificate;
+  return body.contains(field::content) ? field::content : field::certificate;
 }
 
 // The project of the path; without one the organization.

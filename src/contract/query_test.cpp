@@ -24,6 +24,7 @@ std::string query(std::string_view text) {
 
 TEST(Query, FillsInDefaults) {
   EXPECT_EQ(query(""), R"({"limit":20,"order":"asc"})");
+  EXPECT_EQ(query("before=x"), R"({"before":"x","limit":20,"order":"asc"})");
   EXPECT_EQ(query("limit=5&order=desc&exact=true&after=a%2Fb+c"),
             R"({"limit":5,"order":"desc","exact":true,"after":"a/b c"})");
 }

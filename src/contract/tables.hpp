@@ -64,10 +64,12 @@ struct Node {
   std::uint16_t inner = no_node;   // array: item; map: value; object: further members; by_field: other texts
   std::uint16_t absent = no_node;  // by_field: the arm for an object without the member
   std::uint16_t required = 0;      // object: how many fields, the first ones, must be present
-  std::uint16_t pattern = 0;       // string: patterns[pattern], 0 = none
-  std::uint32_t hash_seed = 0;     // object
-  std::uint32_t slots = 0;         // object: slots[slots, 1 << slot_bits)
-  std::uint32_t key_max = 0;       // map: longest member name, 0 = any
+  std::uint16_t one_of = 0;        // object: of one_of[one_of, one_of_count) exactly one is present
+  std::uint8_t one_of_count = 0;
+  std::uint16_t pattern = 0;    // string: patterns[pattern], 0 = none
+  std::uint32_t hash_seed = 0;  // object
+  std::uint32_t slots = 0;      // object: slots[slots, 1 << slot_bits)
+  std::uint32_t key_max = 0;    // map: longest member name, 0 = any
   double min = 0;
   double max = 0;
   std::string_view name{};  // by_field: the member that tells the arms apart
@@ -133,6 +135,7 @@ struct SchemaTables {
   std::span<const EnumValue> values;
   std::span<const Pattern> patterns;
   std::span<const std::string_view> defaults;  // JSON texts
+  std::span<const std::uint8_t> one_of;        // indexes of fields in their object
   SchemaId error_schema;                       // the body of every error, or no_schema
 };
 

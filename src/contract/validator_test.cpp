@@ -55,6 +55,36 @@ TEST(Validator, NamesWhatIsMissingUnknownOrOfTheWrongType) {
             "'whole' has the wrong type: expected an integer, got a string.");
 }
 
+TEST(Validator, WantsExactlyOneOfSomeMembers) {
+  const auto source = [](std::string_view text) { return verdict(fixture::source, text); };
+  EXPECT_EQ(source(R"({"url":"a"})"), "fits");
+  EXPECT_EQ(source(R"({"note":"n","file":"a"})"), "fits");
+  EXPECT_EQ(source(R"({"url":"a","file":null})"), "fits");
+  EXPECT_EQ(source("{}"), "url missing_required_parameter");
+  EXPECT_EQ(source(R"({"file":null,"note":"n"})"), "url missing_required_parameter");
+  EXPECT_EQ(source(R"({"text":"a","url":"a"})"), "text mutually_exclusive_parameters");
+  EXPECT_EQ(source(R"({"text":"a","file":"b"})"), "text mutually_exclusive_parameters");
+  EXPECT_EQ(verdict(fixture::named_source, R"({"name":"n"})"), "url missing_required_parameter");
+  EXPECT_EQ(everything(R"("source":{"file":"a","url":"a"})"), "source.file mutually_exclusive_parameters");
+  EXPECT_EQ(message(fixture::source, R"({"file":"a","url":"a"})"),
+            "Only one of these parameters may be given: 'url', 'file', 'text'.");
+  EXPECT_EQ(message(fixture::source, "{}"), "One of these parameters is required: 'url', 'file', 'text'.");
+}
+
+TEST(Validator, KnowsListsAndDeletions) {
+  EXPECT_EQ(verdict(fixture::thing_list,
+                    R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})"),
+            "fits");
+  EXPECT_EQ(verdict(fixture::thing_list,
+                    R"({"object":"list","data":[{}],"first_id":"a","last_id":"b","has_more":true})"),
+            "data[0].name missing_required_parameter");
+  EXPECT_EQ(verdict(fixture::thing_list, R"({"object":"list","data":[],"has_more":false})"),
+            "first_id missing_required_parameter");
+  EXPECT_EQ(verdict(fixture::thing_deleted, R"({"object":"thing.deleted","id":"a","deleted":true})"), "fits");
+  EXPECT_EQ(verdict(fixture::thing_deleted, R"({"object":"thing","id":"a","deleted":true})"),
+            "object invalid_value");
+}
+
 TEST(Validator, HoldsNumbersToTheirBounds) {
   EXPECT_EQ(everything(R"("whole":-1)"), "whole integer_below_min_value");
   EXPECT_EQ(everything(R"("whole":11)"), "whole integer_above_max_value");

@@ -17,6 +17,7 @@ struct Violation {
 namespace code {
 inline constexpr std::string_view missing = "missing_required_parameter";
 inline constexpr std::string_view unknown = "unknown_parameter";
+inline constexpr std::string_view exclusive = "mutually_exclusive_parameters";
 inline constexpr std::string_view type = "invalid_type";
 inline constexpr std::string_view value = "invalid_value";
 inline constexpr std::string_view integer_below_min = "integer_below_min_value";

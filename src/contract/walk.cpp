@@ -221,10 +221,34 @@ bool Walk::check_object(const Node& node, const json::value& value, const Step* 
   }
   --depth_;
   const std::uint64_t all = node.required == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << node.required) - 1;
-  if (seen == all) return true;
+  if (seen == all) return node.one_of_count == 0 || check_one_of(node, *object, at);
   const auto first_missing = static_cast<std::size_t>(std::countr_one(seen));
   const Step missing{at, tables_.fields[node.first + first_missing].name, 0};
   return fail_missing(&missing);
+}
+
+// Null counts as absent here.
+bool Walk::check_one_of(const Node& node, const json::object& object, const Step* at) {
+  const auto choices = tables_.one_of.subspan(node.one_of, node.one_of_count);
+  const auto name_of = [&](std::uint8_t index) { return tables_.fields[node.first + index].name; };
+  std::size_t given = 0;
+  Step second{at, {}, 0};
+  for (std::uint8_t index : choices) {
+    const json::value* value = object.if_contains(name_of(index));
+    if (value != nullptr && !value->is_null() && ++given == 2) second.name = name_of(index);
+  }
+  if (given == 1) return true;
+  if (report_ == Report::quiet) return false;
+  std::string all;
+  for (std::uint8_t index : choices) {
+    const Step step{at, name_of(index), 0};
+    fmt::format_to(std::back_inserter(all), "{}{}", all.empty() ? "" : ", ", wording::subject(&step));
+  }
+  if (given > 1) {
+    return fail(code::exclusive, &second, fmt::format("Only one of these parameters may be given: {}.", all));
+  }
+  const Step first{at, name_of(choices.front()), 0};
+  return fail(code::missing, &first, fmt::format("One of these parameters is required: {}.", all));
 }
 
 bool Walk::check_map(const Node& node, const json::value& value, const Step* at) {

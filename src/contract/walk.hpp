@@ -35,6 +35,7 @@ class Walk {
   bool check_text(const Node& node, std::string_view text, const Step* at);
   bool check_array(const Node& node, const json::value& value, const Step* at);
   bool check_object(const Node& node, const json::value& value, const Step* at);
+  bool check_one_of(const Node& node, const json::object& object, const Step* at);
   bool check_map(const Node& node, const json::value& value, const Step* at);
   bool check_by_kind(const Node& node, const json::value& value, const Step* at);
   bool check_by_field(const Node& node, const json::value& value, const Step* at);

@@ -55,6 +55,12 @@ class Checker:
             self.problems.add(type_.where, "'open_enum' without 'enum'")
 
     def _check_fields(self, type_):
+        for name in type_.one_of:
+            own = next((f for f in self.contract.fields_of(type_) if f.name == name), None)
+            if own is None or own.required or own.type.has_default:
+                self.problems.add(type_.where, f"'one_of' names '{name}', which is not an optional field here without a default")
+        if len(type_.one_of) == 1:
+            self.problems.add(type_.where, "'one_of' names at least two fields")
         for own in type_.fields:
             self._check_type(own.type)
             if own.type.requires and all(f.name != own.type.requires for f in self.contract.fields_of(type_)):

@@ -63,7 +63,7 @@ class Ours:
     def shape(self, type_):
         resolved = self.contract.resolve(type_)
         shape = self._bare(resolved)
-        shape.name = type_.name
+        shape.name = type_.name if type_.min is None and type_.max is None else ""  # else it is a type of the place's own
         shape.nullable = resolved.nullable
         shape.deprecated = type_.deprecated or resolved.deprecated
         if resolved.has_default:

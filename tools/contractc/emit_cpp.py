@@ -97,7 +97,7 @@ def _span(name, rows):
 def _node(node):
     parts = [f".kind = Kind::{node.kind}"]
     for key, default in (("flags", 0), ("format", "none"), ("slot_bits", 0), ("first", 0), ("count", 0),
-                         ("inner", NO_NODE), ("absent", NO_NODE), ("required", 0), ("pattern", 0), ("hash_seed", 0),
+                         ("inner", NO_NODE), ("absent", NO_NODE), ("required", 0), ("one_of", 0), ("one_of_count", 0), ("pattern", 0), ("hash_seed", 0),
                          ("slots", 0), ("key_max", 0), ("min", 0), ("max", 0), ("name", "")):
         value = getattr(node, key)
         if value != default:
@@ -124,6 +124,7 @@ def schema_arrays(tables):
         _array("EnumValue", "values", [f"{{ValueKind::{kind}, {_view(text)}, {float(number)!r}}}"
                                        for kind, text, number in tables.values.items]),
         _array("std::string_view", "defaults", [_view(text) for text in tables.defaults]),
+        _array("std::uint8_t", "one_of", [str(index) for index in tables.one_of.items]),
     ]
     patterns = []
     for index, (text, atoms) in enumerate(tables.patterns):
@@ -201,7 +202,8 @@ def _schema_spans(tables):
     return ", ".join(_span(name, rows) for name, rows in (
         ("nodes", tables.nodes), ("schema_names", tables.schema_names), ("fields", tables.fields.items),
         ("slots", tables.slots.items), ("arms", tables.arms.items), ("choices", tables.choices.items),
-        ("values", tables.values.items), ("patterns", tables.patterns), ("defaults", tables.defaults)))
+        ("values", tables.values.items), ("patterns", tables.patterns), ("defaults", tables.defaults),
+        ("one_of", tables.one_of.items)))
 
 
 def operations_cpp(contract, tables):

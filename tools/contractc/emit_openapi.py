@@ -188,6 +188,9 @@ class _Exporter:
         required = [own.name for own in fields if own.required]
         if required:
             result["required"] = required
+        one_of = self.contract.one_of_of(type_)
+        if one_of:
+            result["oneOf"] = [{"required": [name]} for name in one_of]
         extra = self.contract.extra_of(type_)
         result["additionalProperties"] = False if extra is None else self._schema(extra)
         return result

@@ -2,6 +2,8 @@
 from dataclasses import dataclass, field, replace
 
 PRIMITIVES = ("string", "integer", "number", "boolean", "any", "object", "null")
+LIST_IDS = ("nullable", "text", "none")  # first_id and last_id of a list: null when it is empty, never null, not there
+PAGE_ORDERS = ("none", "asc", "desc")    # the default of a list's `order`; none: it has no such parameter
 FORMATS = ("unixtime", "uri", "base64", "binary")
 AUTHS = ("key", "admin_key", "ephemeral", "none")
 ROLES = {  # by auth: who may call an operation; the first is what an operation that says nothing has, "" = must say it
@@ -18,6 +20,7 @@ CANCELS = ("when_client_leaves", "never")
 STREAM_ENDS = ("done", "done_event")
 STREAM_ERROR_MEMBERS = ("message", "type", "param", "code", "sequence_number")  # what src/contract/stream_error.cpp fills in
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+PAGE_LIMIT_SCHEMA = "PageLimit"  # the type of `limit` in every list that is read page by page, from 1 to 100
 ERROR_SCHEMA = "ErrorResponse"  # the body of every error; checked by the gate, shown in the export
 
 _ABSENT = object()
@@ -41,6 +44,7 @@ class Type:
     fields: list = field(default_factory=list)      # fields
     extends: list = field(default_factory=list)
     extra: "Type" = None
+    one_of: list = field(default_factory=list)      # fields: exactly one of these members is present
     arms: list = field(default_factory=list)        # union
     by: str = ""
     values: list = field(default_factory=list)      # const, enum, or the enum of a constrained type
@@ -131,6 +135,17 @@ class Contract:
                 if inherited is not None:
                     return inherited
         return None
+
+    def one_of_of(self, type_, seen=()):
+        """The members of which exactly one must be there, inherited where not said."""
+        if type_.one_of:
+            return type_.one_of
+        for base in type_.extends:
+            if base not in seen:
+                inherited = self.one_of_of(self.schemas[base], seen + (base,))
+                if inherited:
+                    return inherited
+        return []
 
     def resolve(self, type_):
         """Follows references: the type itself with the constraints written along the way laid over it."""

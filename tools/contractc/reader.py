@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from checker import Checker
-from model import (AUTHS, CANCELS, FORMATS, IMAGE_SOURCES, LIMITS, METHODS, PRIMITIVES, ROLES, STREAM_ENDS, USAGES, Contract,
+from model import (AUTHS, CANCELS, FORMATS, IMAGE_SOURCES, LIMITS, LIST_IDS, METHODS, PAGE_LIMIT_SCHEMA, PAGE_ORDERS, PRIMITIVES, ROLES, STREAM_ENDS, USAGES, Contract,
                    Field, Operation, Reply, Type)
 from yaml_source import Map, Problems, Seq, load
 
@@ -15,10 +15,12 @@ _FORM_KEYS = {
     "enum": {"open_enum"},
     "array": {"min", "max"},
     "map": {"min", "max", "key_max"},
-    "fields": {"extends", "extra"},
+    "fields": {"extends", "extra", "one_of"},
+    "list": {"ids"},
+    "deleted": set(),
     "union": {"by"},
 }
-_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "role", "limited", "usage", "cancel", "status", "path", "query", "body",
+_OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "role", "limited", "usage", "cancel", "status", "path", "query", "page", "body",
                    "multipart", "body_limit", "file_limit", "memory", "reply", "events", "errors", "deprecated"}
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*\Z")
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -122,13 +124,13 @@ class _Reader:
         return Type("any", where)
 
     def _read_mapping(self, value, where):
-        forms = [form for form in ("type", "const", "array", "map", "fields", "union") if form in value]
+        forms = [form for form in ("type", "const", "array", "map", "fields", "union", "list", "deleted") if form in value]
         if not forms and "enum" in value:
             forms = ["enum"]
         if not forms and ("extends" in value or "extra" in value):
             forms = ["fields"]
         if len(forms) != 1:
-            self.problems.add(where, "a type has exactly one of: type, const, enum, array, map, fields, union")
+            self.problems.add(where, "a type has exactly one of: type, const, enum, array, map, fields, union, list, deleted")
             return Type("any", where)
         form = forms[0]
         self.known(value, _ANNOTATIONS | _FORM_KEYS[form] | {form}, f"a type written with '{form}'")
@@ -183,7 +185,13 @@ class _Reader:
             result.extends = list(extends)
             if "extra" in value:
                 result.extra = self.read_type(value["extra"], value.at("extra"))
+            result.one_of = self._read_names(value, "one_of")
             return result
+        if form == "list":
+            return self._read_list(value, where)
+        if form == "deleted":
+            members = (("object", Type("const", where, values=[inner])), ("id", Type("string", where)), ("deleted", Type("boolean", where)))
+            return Type("fields", where, fields=[Field(name, True, type_, where) for name, type_ in members])
         if not isinstance(inner, Seq) or not inner:
             self.problems.add(place, "'union' must be a list of types")
             return Type("any", where)
@@ -192,6 +200,25 @@ class _Reader:
             self.problems.add(value.at("by"), "'by' must be a field name")
             by = ""
         return Type("union", where, arms=[self.read_type(arm, inner.where) for arm in inner], by=by)
+
+    def _read_list(self, value, where):
+        """A page of a list, as the API writes it."""
+        ids = value.get("ids", "nullable")
+        if ids not in LIST_IDS:
+            self.problems.add(value.at("ids"), f"'ids' is one of: {', '.join(LIST_IDS)}")
+        members = [("object", Type("const", where, values=["list"])),
+                   ("data", Type("array", where, item=self.read_type(value["list"], value.at("list"))))]
+        if ids != "none":
+            members += [(name, Type("string", where, nullable=ids == "nullable")) for name in ("first_id", "last_id")]
+        members.append(("has_more", Type("boolean", where)))
+        return Type("fields", where, fields=[Field(name, True, type_, where) for name, type_ in members])
+
+    def _read_names(self, value, key):
+        names = value.get(key, [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+            self.problems.add(value.at(key), f"'{key}' must be a list of different names")
+            return []
+        return list(names)
 
     def _read_values(self, values, where):
         if not isinstance(values, Seq) or not values:
@@ -245,6 +272,8 @@ class _Reader:
             operation.path_fields = [replace(f, required=True) for f in self.read_fields(entry["path"], entry.at("path"))]
         if "query" in entry:
             operation.query_fields = self.read_fields(entry["query"], entry.at("query"))
+        if "page" in entry:
+            self._read_page(entry["page"], entry.at("page"), operation)
         self._read_body(entry, operation)
         self._read_replies(entry, operation)
         errors = entry.get("errors", [])
@@ -270,6 +299,31 @@ class _Reader:
                 operation.limited = entry["limited"]
             else:
                 self.problems.add(entry.at("limited"), f"'limited' of {operation.name} is one of: {', '.join(LIMITS)}")
+
+    def _read_page(self, page, where, operation):
+        """The query parameters of a list that is read page by page."""
+        if not isinstance(page, Map):
+            self.problems.add(where, "'page' is a mapping: { order, before, limit, max }, each of them or none")
+            return
+        self.known(page, {"order", "before", "limit", "max"}, "'page'")
+        order, limit, most = page.get("order", "none"), page.get("limit", 20), page.get("max", 100)
+        if order not in PAGE_ORDERS:
+            self.problems.add(page.at("order"), f"'order' is one of: {', '.join(PAGE_ORDERS)}")
+        if not isinstance(limit, int) or not isinstance(most, int) or not 1 <= limit <= most:
+            self.problems.add(where, "'limit' (the default) and 'max' are whole numbers, and the first is not above the second")
+        if page.get("before", False) not in (True, False):
+            self.problems.add(page.at("before"), "'before' is true or left out")
+        added = [("limit", Type("ref", where, name=PAGE_LIMIT_SCHEMA, max=most if most != 100 else None, default=limit))]
+        if order != "none":
+            added.append(("order", Type("enum", where, values=["asc", "desc"], default=order, doc="By the time of creation.")))
+        added.append(("after", Type("string", where, doc="The id of the entry that the page follows.")))
+        if page.get("before") is True:
+            added.append(("before", Type("string", where, doc="The id of the entry that the page precedes.")))
+        for name, type_ in added:
+            if any(own.name == name for own in operation.query_fields):
+                self.problems.add(where, f"'page' of {operation.name} has '{name}', and so has 'query'")
+            else:
+                operation.query_fields.append(Field(name, False, type_, where))
 
     def _read_usage(self, entry, operation):
         """As what it counts, and whether its work stops when the client leaves."""

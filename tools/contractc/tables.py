@@ -80,6 +80,8 @@ class Node:
     inner: int = NO_NODE
     absent: int = NO_NODE
     required: int = 0
+    one_of: int = 0
+    one_of_count: int = 0
     pattern: int = 0
     hash_seed: int = 0
     slots: int = 0
@@ -99,7 +101,7 @@ class Tables:
         self._interned = {}
         self._laid_over = {}
         self.fields, self.slots, self.arms = Pool(), Pool(), Pool()
-        self.choices, self.values = Pool(), Pool()
+        self.choices, self.values, self.one_of = Pool(), Pool(), Pool()
         self.patterns, self.defaults = [("", [])], [""]
         self.operation_fields = {}
         for name, type_ in contract.schemas.items():
@@ -153,7 +155,7 @@ class Tables:
         flags = NULLABLE if type_.nullable else 0
         if form == "fields":
             extra = self.contract.extra_of(type_)
-            node = self._object(self.contract.fields_of(type_), extra, type_.where)
+            node = self._object(self.contract.fields_of(type_), extra, type_.where, self.contract.one_of_of(type_))
             return replace_node(node, flags=node.flags | flags)
         if form == "object":
             return Node("map", flags, inner=self._intern(Node()))
@@ -207,7 +209,7 @@ class Tables:
         arms = [self._intern(replace_node(nodes[k], flags=HAS_ENUM)) if k in nodes else NO_NODE for k in KINDS]
         return Node("by_kind", NULLABLE if nullable else 0, first=self.arms.add(arms), count=len(arms))
 
-    def _object(self, fields, extra, where):
+    def _object(self, fields, extra, where, one_of=()):
         ordered = sorted(fields, key=lambda f: not f.required)
         required = sum(f.required for f in fields)
         if required > _MAX_REQUIRED or len(fields) > _MAX_FIELDS:
@@ -224,6 +226,7 @@ class Tables:
                          self._default(own, type_)))
         seed, bits, slots = perfect_hash([f.name for f in ordered])
         return Node("object", slot_bits=bits, first=self.fields.add(rows), count=len(rows), required=required,
+                    one_of=self.one_of.add(places[name] for name in one_of if name in places), one_of_count=len(one_of),
                     hash_seed=seed, slots=self.slots.add(slots), inner=NO_NODE if extra is None else self.index_of(extra))
 
     def _default(self, own, type_):

@@ -69,6 +69,47 @@ class Model(unittest.TestCase):
             with self.subTest(body):
                 self.expect(schema_problems(body), fault)
 
+    def test_refuses_faults_in_one_of(self):
+        start = "schemas:\n  It: { fields: { a: string, b: string, c!: string, d: { type: integer, default: 1 } }, one_of: "
+        for names, fault in (("[a]", "at least two"), ("[a, z]", "names 'z'"), ("[a, c]", "names 'c'"), ("[a, d]", "names 'd'"),
+                             ("[a, a]", "different names"), ("a", "different names")):
+            with self.subTest(names):
+                self.assertIn(fault, Folder(start + names + " }\n").problems()[0])
+        self.assertEqual(Folder(start + "[a, b] }\n").problems(), [])
+
+    def test_lists_and_deletions_are_shorthands(self):
+        folder = Folder("schemas:\n  It: { list: string, ids: none }\n  Its: { list: It, ids: text }\n  Gone: { deleted: it.deleted }\n")
+        contract, problems = load_contract(folder.path)
+        self.assertEqual(problems.items, [])
+        fields = (lambda name: [(f.name, f.required, f.type.form, f.type.nullable) for f in contract.schemas[name].fields])
+        self.assertEqual([f[0] for f in fields("It")], ["object", "data", "has_more"])
+        self.assertEqual(fields("Its")[2:4], [("first_id", True, "string", False), ("last_id", True, "string", False)])
+        self.assertEqual(fields("Gone"), [("object", True, "const", False), ("id", True, "string", False),
+                                          ("deleted", True, "boolean", False)])
+        self.expect(Folder("schemas:\n  It: { list: string, ids: some }\n").problems(), "'ids' is one of")
+        self.expect(Folder("schemas:\n  It: { deleted: it.deleted, fields: { a: string } }\n").problems(), "exactly one of")
+
+    def test_pages_have_parameters(self):
+        schemas = "schemas:\n  It: any\n  PageLimit: { type: integer, min: 1, max: 100 }\n"
+        operation = OPERATION.replace("reply:", "page: PAGE, query: QUERY, reply:")
+        def parameters(page, query="{}"):
+            folder = Folder(schemas, operation.replace("PAGE", page).replace("QUERY", query))
+            contract, problems = load_contract(folder.path)
+            self.assertEqual(problems.items, [])
+            return {f.name: contract.resolve(f.type) for f in contract.operations[0].query_fields}
+        self.assertEqual(list(parameters("{}", "{ a: string }")), ["a", "limit", "after"])
+        whole = parameters("{ order: desc, before: true, limit: 7, max: 9 }")
+        self.assertEqual(list(whole), ["limit", "order", "after", "before"])
+        self.assertEqual((whole["limit"].min, whole["limit"].max, whole["limit"].default), (1, 9, 7))
+        self.assertEqual((whole["order"].values, whole["order"].default), (["asc", "desc"], "desc"))
+        for page, query, fault in (("[]", "{}", "is a mapping"), ("{ size: 3 }", "{}", "'size' is not known"),
+                                   ("{ order: up }", "{}", "'order' is one of"), ("{ limit: 200 }", "{}", "not above"),
+                                   ("{ limit: 0 }", "{}", "not above"), ("{ before: maybe }", "{}", "'before' is true"),
+                                   ("{}", "{ after: string }", "so has 'query'")):
+            with self.subTest(page):
+                problems = Folder(schemas, operation.replace("PAGE", page).replace("QUERY", query)).problems()
+                self.assertIn(fault, problems[0])
+
     def test_refuses_schemas_without_meaning(self):
         self.expect(Folder("schemas:\n  It: Other\n  Other: It\n").problems(), "defined by itself")
         self.expect(Folder("schemas:\n  It: { extends: [It], fields: { a: string } }\n").problems(), "defined by itself")
@@ -172,7 +213,10 @@ class Outputs(unittest.TestCase):
         self.assertEqual(schemas["Tags"]["type"], ["object", "null"])
         self.assertEqual(schemas["Part"]["discriminator"], {"propertyName": "type"})
         parameters = {p["name"]: p for p in document["paths"]["/v1/things"]["get"]["parameters"]}
-        self.assertEqual(parameters["limit"]["schema"]["default"], 20)
+        self.assertEqual(parameters["limit"]["schema"], {"$ref": "#/components/schemas/PageLimit", "default": 20})
+        self.assertEqual(parameters["before"]["description"], "The id of the entry that the page precedes.")
+        self.assertEqual(schemas["ThingList"]["properties"]["data"]["items"], {"$ref": "#/components/schemas/Everything"})
+        self.assertEqual(schemas["Source"]["oneOf"], [{"required": [name]} for name in ("url", "file", "text")])
         self.assertEqual(parameters["metadata"]["style"], "deepObject")
         self.assertIn("include[]", parameters)
         create = document["paths"]["/v1/things"]["post"]
