@@ -121,11 +121,23 @@ void check_event(const Validator& validator, const Operation& operation, std::st
     check_error(validator, &operation, 200, data);
     return;
   }
-  const EventForm* form = find_event_form(operation, event);
+  const EventForm* form = find_event_form(operation.events, event);
   if (form == nullptr) refuse(operation, what, "the contract does not declare it");
   if (auto violation = validator.validate(form->schema, data, Strictness::reply))
     refuse(operation, what, violation->message);
   the_log().write({{"kind", "event"}, {"operation", operation.name}, {"event", event}});
+}
+
+void check_socket_event(const Validator& validator, const Operation& operation, const json::value& event) {
+  const json::object* object = event.if_object();
+  const auto type = object != nullptr ? json::find_string(*object, "type") : std::nullopt;
+  const std::string what = fmt::format("socket event '{}'", type.value_or(""));
+  const EventForm* form = type ? find_event_form(operation.socket->server, *type) : nullptr;
+  if (form == nullptr) refuse(operation, what, "the contract does not declare it");
+  if (auto violation = validator.validate(form->schema, event, Strictness::reply))
+    refuse(operation, what, violation->message);
+  the_log().write({{"kind", "event"}, {"operation", operation.name}, {"event", form->name}});
+  if (object->contains("error")) note_error(&operation, 200, event);
 }
 
 void check_error(const Validator& validator, const Operation* operation, int status,

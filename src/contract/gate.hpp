@@ -24,6 +24,8 @@ void check_reply(const Validator& validator, const Operation& operation, int sta
 void check_bytes_reply(const Operation& operation, int status, std::string_view content_type);
 void check_event(const Validator& validator, const Operation& operation, std::string_view event,
                  const json::value& data);
+// An event that a server says over a socket, by its `type`.
+void check_socket_event(const Validator& validator, const Operation& operation, const json::value& event);
 // `operation` is null for a route that does not exist. A violation is logged only: the error is on its way
 // already.
 void check_error(const Validator& validator, const Operation* operation, int status, const json::value& body);
@@ -36,6 +38,7 @@ void check_error_event(const Validator& validator, const Operation& operation, s
 inline void check_reply(const Validator&, const Operation&, int, const json::value&) {}
 inline void check_bytes_reply(const Operation&, int, std::string_view) {}
 inline void check_event(const Validator&, const Operation&, std::string_view, const json::value&) {}
+inline void check_socket_event(const Validator&, const Operation&, const json::value&) {}
 inline void check_error(const Validator&, const Operation*, int, const json::value&) {}
 inline void check_error_event(const Validator&, const Operation&, std::string_view, const json::value&) {}
 

@@ -47,6 +47,15 @@ struct EventForm {
   SchemaId schema;
 };
 
+// An operation that is a WebSocket. Each event is an object whose member `type` is its name; `error` is one
+// of the server's.
+struct SocketForm {
+  std::span<const EventForm> client;
+  std::span<const EventForm> server;
+  std::span<const std::string_view> subprotocols;  // those served, the best first
+  std::size_t message_limit;                       // bytes of a client's event
+};
+
 struct Operation {
   OperationId id;
   std::string_view name;   // "create_chat_completion"; also the label in logs and metrics
@@ -71,6 +80,7 @@ struct Operation {
   std::span<const EventForm> events;
   EventForm error_event;  // how a stream that fails says so; see stream_error.hpp
   StreamEnd stream_end;
+  const SocketForm* socket;                      // null: no socket
   std::span<const std::string_view> path_names;  // the {parameters}, in the route's order
   std::span<const std::string_view> errors;      // codes beyond those that every operation can answer
 };
@@ -81,6 +91,7 @@ const Operation& operation(OperationId id);
 const ReplyForm* find_reply_form(const Operation& operation, int status);
 // Whether a reply of this status may be bytes, or a text, of this Content-Type (parameters aside).
 bool answers_bytes(const Operation& operation, int status, std::string_view content_type);
-const EventForm* find_event_form(const Operation& operation, std::string_view event);
+// nullptr when none of the forms has that name.
+const EventForm* find_event_form(std::span<const EventForm> forms, std::string_view event);
 
 }  // namespace hearth::contract

@@ -10,6 +10,7 @@
 
 #include "async/task.hpp"
 #include "contract/bytes.hpp"
+#include "contract/socket.hpp"
 #include "json/json.hpp"
 
 namespace hearth::contract {
@@ -28,6 +29,11 @@ class EventSink {
 // event belongs in the handler. Cancelled when the client leaves, unless `cancel: never` stands in its
 // operation.
 using EventProducer = std::move_only_function<Task<void>(EventSink&)>;
+
+// The handler's side of a socket: see "contract/socket.hpp". It runs once the connection is one, so what can
+// refuse the request belongs into the handler. The socket is closed when it returns (1000) or throws (an
+// error event first). Cancelled soon after the client has left.
+using Conversation = std::move_only_function<Task<void>(Socket&)>;
 
 struct BytesBody {
   std::string content_type;
@@ -53,9 +59,11 @@ struct LiveBytes {
 struct Reply {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::variant<json::value, BytesBody, EventProducer, StoredBytes, LiveBytes> body;
+  std::variant<json::value, BytesBody, EventProducer, StoredBytes, LiveBytes, Conversation> body;
 
   static Reply of(json::value body) { return {.body = std::move(body)}; }
+  // Of an operation that is a socket.
+  static Reply talk(Conversation conversation) { return {.body = std::move(conversation)}; }
   static Reply stream(EventProducer producer) { return {.body = std::move(producer)}; }
   static Reply stored(StoredBytes bytes) { return {.body = std::move(bytes)}; }
   static Reply live(LiveBytes bytes) { return {.body = std::move(bytes)}; }

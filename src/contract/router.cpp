@@ -96,9 +96,9 @@ bool answers_bytes(const Operation& operation, int status, std::string_view cont
   });
 }
 
-const EventForm* find_event_form(const Operation& operation, std::string_view event) {
-  const auto found = std::ranges::find(operation.events, event, &EventForm::name);
-  return found != operation.events.end() ? &*found : nullptr;
+const EventForm* find_event_form(std::span<const EventForm> forms, std::string_view event) {
+  const auto found = std::ranges::find(forms, event, &EventForm::name);
+  return found != forms.end() ? &*found : nullptr;
 }
 
 }  // namespace hearth::contract

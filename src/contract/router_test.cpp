@@ -132,9 +132,24 @@ TEST(Operation, TellsWhatTheContractSays) {
   EXPECT_THAT(create.errors, ElementsAre("model_not_found"));
   EXPECT_EQ(find_reply_form(create, 201)->schema, fixture::undecided);
   EXPECT_EQ(find_reply_form(create, 404), nullptr);
-  EXPECT_EQ(find_event_form(create, "")->schema, fixture::part);
-  EXPECT_EQ(find_event_form(create, "x"), nullptr);
+  EXPECT_EQ(find_event_form(create.events, "")->schema, fixture::part);
+  EXPECT_EQ(find_event_form(create.events, "x"), nullptr);
   EXPECT_EQ(fixture::tables.operations.operations.back().status, OperationStatus::planned);
+}
+
+TEST(Operation, TellsWhatASocketSays) {
+  EXPECT_EQ(fixture::tables.operations.operations[0].socket, nullptr);
+  const RouteResult routed = find("GET", "/v1/things/7/talk");
+  const Operation& talk = *std::get<Route>(routed).operation;
+  ASSERT_NE(talk.socket, nullptr);
+  EXPECT_EQ(talk.cancel, Cancel::when_client_leaves);
+  EXPECT_TRUE(talk.replies.empty() && talk.events.empty());
+  EXPECT_EQ(find_event_form(talk.socket->client, "thing.rename")->schema, fixture::thing_rename);
+  EXPECT_EQ(find_event_form(talk.socket->client, "thing.renamed"), nullptr) << "that is the server's";
+  EXPECT_EQ(find_event_form(talk.socket->server, "thing.renamed")->schema, fixture::thing_renamed);
+  EXPECT_EQ(find_event_form(talk.socket->server, "error")->schema, fixture::socket_error);
+  EXPECT_THAT(talk.socket->subprotocols, ElementsAre("realtime"));
+  EXPECT_EQ(talk.socket->message_limit, 4096U);
 }
 
 }  // namespace

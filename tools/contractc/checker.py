@@ -2,6 +2,7 @@
 import re
 
 from model import ERROR_SCHEMA, STREAM_ERROR_MEMBERS, Type, names_in
+from sockets import check_socket
 
 
 class Checker:
@@ -95,6 +96,10 @@ class Checker:
             self._need(schema, operation.where)
         if operation.names_error:
             self._check_error_event(operation)
+        if operation.socket:
+            for schema in operation.socket.schemas:
+                self._need(schema, operation.where)
+            check_socket(operation, self.contract, self.problems)
 
     def _check_error_event(self, operation):
         """The pipeline must be able to fill it in: the error's own members, a number, or a constant."""
@@ -127,6 +132,7 @@ def unused_schemas(contract):
         queue += [op.body] if op.body else []
         queue += [r.schema for r in op.replies if r.kind == "json"] + list(op.events.values())
         queue += [op.error_event[1]] if op.names_error else []
+        queue += op.socket.schemas if op.socket else []
         queue += [n for f in op.path_fields + op.query_fields for n in names_in(f.type)]
     while queue:
         name = queue.pop()

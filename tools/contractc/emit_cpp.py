@@ -158,6 +158,7 @@ def operation_arrays(contract, tables):
             "replies": spans.take("ReplyForm", "replies", replies),
             "events": spans.take("EventForm", "events", [_event(own, tables) for own in op.events.items()]),
             "error_event": _event(op.error_event, tables), "stream_end": f"StreamEnd::{op.stream_end}",
+            "socket": _socket(op.socket, spans, tables),
             "path_names": spans.take("std::string_view", "path_names", map(_view, path_names(op))),
             "errors": spans.take("std::string_view", "errors", map(_view, op.errors)),
         }
@@ -177,6 +178,17 @@ class _Spans:
             return "{}"
         self.parts.append(_array(type_, own, items))
         return _span(own, items)
+
+
+def _socket(socket, spans, tables):
+    """A pointer to the socket's table, or null."""
+    if socket is None:
+        return "nullptr"
+    sides = {side: spans.take("EventForm", f"socket_{side}", [_event(own, tables) for own in getattr(socket, side).items()])
+             for side in ("client", "server")}
+    subprotocols = spans.take("std::string_view", "subprotocols", map(_view, socket.subprotocols))
+    table = f"{{{sides['client']}, {sides['server']}, {subprotocols}, {socket.message_limit}U}}"
+    return f"{spans.take('SocketForm', 'socket', [table])}.data()"
 
 
 def _event(own, tables):

@@ -2,6 +2,7 @@
 import json
 
 from model import ERROR_SCHEMA
+from sockets import describe_socket
 from tables import kind_of
 
 _FORMATS = {"unixtime": "unixtime", "uri": "uri", "base64": "byte", "binary": "binary"}
@@ -58,6 +59,8 @@ class _Exporter:
         if operation.body_kind != "none":
             media = "application/json" if operation.body_kind == "json" else "multipart/form-data"
             result["requestBody"] = {"required": True, "content": {media: {"schema": self._named(operation.body)}}}
+        if operation.socket:
+            result["x-hearth-socket"] = describe_socket(operation.socket, self._named)
         result["responses"] = self._responses(operation)
         return result
 
@@ -75,7 +78,7 @@ class _Exporter:
         return result
 
     def _responses(self, operation):
-        responses = {}
+        responses = {"101": {"description": "The connection is a WebSocket; see x-hearth-socket."}} if operation.socket else {}
         for reply in operation.replies:
             entry = responses.setdefault(str(reply.status), {"description": "Success"})
             content = {"json": ("application/json", self._named(reply.schema)) if reply.kind == "json" else None,

@@ -52,7 +52,7 @@ def missing(contract, produced):
                    if (op.name, "reply", status) not in produced]
         result += [f"{op.name}: error '{code}' was never produced" for code in op.errors
                    if (op.name, "error", code) not in produced]
-        events = [*op.events, *([op.error_event[0]] if op.names_error else [])]
+        events = [*op.events, *([op.error_event[0]] if op.names_error else []), *(op.socket.server if op.socket else [])]
         result += [f"{op.name}: event '{name}' was never produced" for name in events
                    if (op.name, "event", name) not in produced]
     return result

@@ -104,6 +104,7 @@ class Operation:
     error_event: tuple = ("", ERROR_SCHEMA)         # name, schema
     names_error: bool = False                       # whether the contract wrote the error event
     stream_end: str = "none"     # none, or one of STREAM_ENDS
+    socket: object = None        # a sockets.Socket, or nothing
     errors: list = field(default_factory=list)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from checker import Checker
 from model import (AUTHS, CANCELS, FORMATS, IMAGE_SOURCES, LIMITS, LIST_IDS, METHODS, PAGE_LIMIT_SCHEMA, PAGE_ORDERS, PRIMITIVES, ROLES, STREAM_ENDS, USAGES, Contract,
                    Field, Operation, Reply, Type)
+from sockets import read_socket
 from yaml_source import Map, Problems, Seq, load
 
 _ANNOTATIONS = {"doc", "deprecated", "ignored", "requires", "secret", "default", "nullable"}
@@ -21,7 +22,7 @@ _FORM_KEYS = {
     "union": {"by"},
 }
 _OPERATION_KEYS = {"op", "http", "summary", "doc", "auth", "role", "limited", "usage", "cancel", "status", "path", "query", "page", "body",
-                   "multipart", "body_limit", "file_limit", "memory", "reply", "events", "errors", "deprecated"}
+                   "multipart", "body_limit", "file_limit", "memory", "reply", "events", "socket", "errors", "deprecated"}
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*\Z")
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SCHEMA_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
@@ -274,6 +275,7 @@ class _Reader:
             operation.query_fields = self.read_fields(entry["query"], entry.at("query"))
         if "page" in entry:
             self._read_page(entry["page"], entry.at("page"), operation)
+        operation.socket = read_socket(entry, operation, self._read_size, self.problems)
         self._read_body(entry, operation)
         self._read_replies(entry, operation)
         errors = entry.get("errors", [])
@@ -382,7 +384,7 @@ class _Reader:
                 continue
             for word in value if isinstance(value, Seq) else [value]:
                 operation.replies.append(self._read_reply(status, word, replies.at(status)))
-        if not operation.planned and not operation.replies:
+        if not operation.planned and not operation.replies and not operation.socket:
             self.problems.add(entry.where, f"{operation.name} is implemented but has no 'reply'")
         self._read_events(entry, operation)
 

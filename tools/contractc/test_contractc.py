@@ -232,11 +232,15 @@ class Outputs(unittest.TestCase):
         part = document["paths"]["/v1/things/{thing_id}/parts/{part_id}"]["get"]
         self.assertEqual(list(part["responses"]["200"]["content"]), ["*/*"])
         run = document["paths"]["/v1/things/{thing_id}/runs"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+        talk = document["paths"]["/v1/things/{thing_id}/talk"]["get"]
+        self.assertIn("101", talk["responses"])
+        self.assertEqual(talk["x-hearth-socket"]["client"]["thing.do"], {"$ref": "#/components/schemas/ThingDo"})
+        self.assertEqual(talk["x-hearth-socket"]["messageLimit"], 4096)
         self.assertEqual((run["x-hearth-error-event"], run["x-hearth-end"]), ({"failed": "StreamError"}, "event: done"))
 
     def test_reports(self):
-        self.assertTrue(reports.coverage(self.contract).startswith("9/10 implemented\n"))
-        self.assertIn("| things | 9 of 10 |", reports.operations_table(self.contract))
+        self.assertTrue(reports.coverage(self.contract).startswith("10/11 implemented\n"))
+        self.assertIn("| things | 10 of 11 |", reports.operations_table(self.contract))
         self.assertIn('"\\x22decimal\\x22"', reports.fuzz_dictionary(self.tables))
 
     def test_gate(self):
@@ -257,6 +261,10 @@ class Outputs(unittest.TestCase):
         self.assertFalse([line for line in lacking if line.startswith(("list_things", "plan_thing"))])
         self.assertEqual(len([line for line in lacking if line.startswith("create_thing")]), 1)
         self.assertIn("run_thing: event 'failed' was never produced", lacking)
+        self.assertEqual([line for line in lacking if line.startswith("talk_to_thing")],
+                         ["talk_to_thing: error 'model_not_found' was never produced",
+                          "talk_to_thing: event 'thing.renamed' was never produced",
+                          "talk_to_thing: event 'error' was never produced"])
 
     def test_generate_leaves_unchanged_files_alone(self):
         with tempfile.TemporaryDirectory() as folder:
