@@ -98,9 +98,10 @@ class SocketClient {
   static Task<SocketClient> open(TestServer& server, std::string_view headers = {}) {
     co_return co_await open(co_await server.connect(), headers);
   }
-  static Task<SocketClient> open(std::unique_ptr<RawClient> raw, std::string_view headers = {}) {
+  static Task<SocketClient> open(std::unique_ptr<RawClient> raw, std::string_view headers = {},
+                                 std::string_view target = "/socket") {
     SocketClient client(std::move(raw));
-    co_await client.send(handshake(headers));
+    co_await client.send(handshake(headers, target));
     client.reply_ = co_await client.raw().read_until("\r\n\r\n");
     EXPECT_TRUE(client.reply_.starts_with("HTTP/1.1 101 ")) << client.reply_;
     co_return client;

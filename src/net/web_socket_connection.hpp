@@ -92,7 +92,7 @@ class WebSocketConnection final : public WebSocket {
 
   Signal arrived_;    // received_ or end_
   Signal room_;       // in received_ or for pongs
-  Signal to_write_;   // out_ or goodbye_said_
+  Signal to_write_;   // out_ or goodbye_at_
   Signal drained_;    // out_
   Signal ending_;     // end_
   Signal finishing_;  // finished_
