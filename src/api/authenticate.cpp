@@ -23,15 +23,13 @@ std::string_view bearer_token(std::string_view authorization) {
   return token;
 }
 
-void check_named_tenant(const contract::Principal& principal, const net::Headers& headers) {
-  const std::string_view organization = headers.get("openai-organization");
-  if (!organization.empty() && organization != principal.organization.str()) {
+void check_named_tenant(const contract::Principal& principal, const Credentials& named) {
+  if (!named.organization.empty() && named.organization != principal.organization.str()) {
     throw ApiError::unauthenticated(
         "mismatched_organization",
         "The OpenAI-Organization header does not name the organization of this API key.");
   }
-  const std::string_view project = headers.get("openai-project");
-  if (!project.empty() && principal.project && project != principal.project->str()) {
+  if (!named.project.empty() && principal.project && named.project != principal.project->str()) {
     throw ApiError::unauthenticated("mismatched_project",
                                     "The OpenAI-Project header does not name the project of this API key.");
   }
@@ -46,9 +44,28 @@ std::string redact_key(std::string_view secret) {
   return fmt::format("{}***{}", text::truncate_utf8(secret, shown), secret.substr(secret.size() - 4));
 }
 
-Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys, const net::Headers& headers,
+Credentials credentials_of(const net::Headers& headers) {
+  return {.key = bearer_token(headers.get("authorization")),
+          .organization = headers.get("openai-organization"),
+          .project = headers.get("openai-project")};
+}
+
+Credentials credentials_of(const net::Headers& headers, const net::SocketOffer& offer) {
+  Credentials credentials = credentials_of(headers);
+  const auto complete = [](std::string_view& value, std::string_view offered, std::string_view prefix) {
+    if (value.empty() && offered.starts_with(prefix)) value = offered.substr(prefix.size());
+  };
+  for (const std::string_view offered : offer.subprotocols) {
+    complete(credentials.key, offered, "openai-insecure-api-key.");
+    complete(credentials.organization, offered, "openai-organization.");
+    complete(credentials.project, offered, "openai-project.");
+  }
+  return credentials;
+}
+
+Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys, Credentials credentials,
                                                               std::uint64_t epoch) {
-  const std::string_view secret = bearer_token(headers.get("authorization"));
+  const std::string_view secret = credentials.key;
   if (secret.empty()) {
     throw ApiError::unauthenticated(
         "",
@@ -60,7 +77,7 @@ Task<std::shared_ptr<const contract::Principal>> authenticate(store::Keys& keys,
     const std::string shown = text::is_valid_utf8(secret) ? redact_key(secret) : "***";
     throw ApiError::unauthenticated("invalid_api_key", fmt::format("Incorrect API key provided: {}.", shown));
   }
-  check_named_tenant(*principal, headers);
+  check_named_tenant(*principal, credentials);
   co_return principal;
 }
 

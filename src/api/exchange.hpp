@@ -13,6 +13,7 @@
 #include "contract/operation.hpp"
 #include "contract/principal.hpp"
 #include "net/http.hpp"
+#include "net/web_socket.hpp"
 
 namespace hearth::api {
 
@@ -24,6 +25,7 @@ struct Exchange {
   RequestId id;
   SteadyTime started;
   const contract::Operation* operation = nullptr;
+  std::optional<net::SocketOffer> offer;                 // of an operation that is a socket
   std::shared_ptr<const contract::Principal> principal;  // null: nobody
   RequestBody received;                                  // what `call` refers to
   std::uint64_t access_epoch = 0;                        // as it was when the request was authenticated

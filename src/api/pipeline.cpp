@@ -31,7 +31,7 @@ Pipeline::Pipeline(Services& services, PipelineSettings settings, Metrics& metri
       api_(api),
       body_memory_(settings_.body_memory, settings_.admission_patience),
       heads_(services.clock, settings_.reply_heads),
-      sender_(heads_, api.validator),
+      sender_(heads_, api.validator, services.ids, settings_.socket_time),
       file_intake_(services.objects.blobs),
       web_(services, settings_.public_url) {}
 
@@ -175,6 +175,8 @@ contract::Route Pipeline::find_route(Exchange& exchange) const {
   }
   auto& route = std::get<contract::Route>(routed);
   exchange.operation = route.operation;
+  const bool is_served = route.operation->status == contract::OperationStatus::implemented;
+  if (route.operation->socket && is_served) exchange.offer = net::SocketOffer::parse(exchange.head);
   return std::move(route);
 }
 
@@ -187,8 +189,9 @@ Task<void> Pipeline::identify(Exchange& exchange) {
   if (auth == contract::Auth::key && process_.anonymous) {
     exchange.principal = process_.anonymous;
   } else {
-    exchange.principal =
-        co_await authenticate(services_.identity.keys, exchange.head.headers, exchange.access_epoch);
+    const auto credentials = exchange.offer ? credentials_of(exchange.head.headers, *exchange.offer)
+                                            : credentials_of(exchange.head.headers);
+    exchange.principal = co_await authenticate(services_.identity.keys, credentials, exchange.access_epoch);
   }
   co_await services_.identity.client_certificates.check(*exchange.principal, exchange.head,
                                                         exchange.access_epoch);
@@ -199,13 +202,14 @@ Call& Pipeline::authorize_call(Exchange& exchange, const contract::Route& route)
   json::object path = contract::read_path(api_.validator, route);
   if (exchange.principal) authorize(operation, *exchange.principal, path);
   if (operation.status == contract::OperationStatus::planned) throw ApiError::not_implemented(operation.name);
-  contract::Call valid{.operation = operation,
-                       .principal = exchange.principal ? *exchange.principal : nobody,
-                       .request_id = exchange.id,
-                       .deadline = exchange.started + settings_.request_time,
-                       .path = std::move(path),
-                       .query = contract::read_query(api_.validator, operation, exchange.head.query()),
-                       .client = {exchange.head.remote_address, exchange.head.headers.get("user-agent")}};
+  contract::Call valid{
+      .operation = operation,
+      .principal = exchange.principal ? *exchange.principal : nobody,
+      .request_id = exchange.id,
+      .deadline = exchange.started + (operation.socket ? settings_.socket_time : settings_.request_time),
+      .path = std::move(path),
+      .query = contract::read_query(api_.validator, operation, exchange.head.query()),
+      .client = {exchange.head.remote_address, exchange.head.headers.get("user-agent")}};
   return exchange.call.emplace(std::move(valid), exchange.access_epoch);
 }
 

@@ -36,8 +36,9 @@ struct PipelineSettings {
   ReplyHeadSettings reply_heads;
   std::size_t body_memory = 512 * 1024 * 1024;  // for the bodies of all requests that run, with their JSON
   std::chrono::milliseconds admission_patience{5'000};
-  std::chrono::milliseconds request_time{600'000};  // from the header to the last byte
-  std::string public_url;                           // as people reach the pages; empty: not configured
+  std::chrono::milliseconds request_time{600'000};   // from the header to the last byte
+  std::chrono::milliseconds socket_time{3'600'000};  // the longest life of a socket
+  std::string public_url;                            // as people reach the pages; empty: not configured
 };
 
 // What the pipeline needs from the process; made by app/ and complete before the first request.
@@ -66,7 +67,7 @@ class Pipeline final : public net::RequestHandler {
   Task<bool> answer_page(Exchange& exchange);
   Task<bool> answer_preflight(Exchange& exchange);
   Task<void> answer_operation(Exchange& exchange);
-  // The operation, by method and path. ApiError 404, 405.
+  // The operation, by method and path; of a socket also its handshake. ApiError 404, 405, 426, 400.
   contract::Route find_route(Exchange& exchange) const;
   // The principal of the request; none where the operation needs none. ApiError 401.
   Task<void> identify(Exchange& exchange);

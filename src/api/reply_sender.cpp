@@ -1,5 +1,6 @@
 #include "api/reply_sender.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 #include "api/error_reply.hpp"
@@ -21,6 +22,11 @@ net::ResponseHead ReplySender::head_of(const Exchange& exchange, contract::Reply
 }
 
 Task<void> ReplySender::send(Exchange& exchange, contract::Reply reply) const {
+  if (std::holds_alternative<contract::Conversation>(reply.body)) {
+    co_await open_socket(exchange, std::move(reply));
+    co_return;
+  }
+  if (exchange.offer) throw std::logic_error("the handler of a socket gave another reply");
   if (std::holds_alternative<contract::EventProducer>(reply.body)) {
     co_await send_events(exchange, std::move(reply));
     co_return;

@@ -60,6 +60,7 @@ struct Config {
     net::ServerLimits limits;
     std::uint64_t body_memory = 256ULL << 20;
     std::chrono::milliseconds request_timeout{600'000};
+    std::chrono::milliseconds socket_time{3'600'000};
     std::chrono::milliseconds drain_deadline{30'000};
     std::vector<std::string> cors_origins;
     std::string public_url;  // empty = that of the first address

@@ -171,6 +171,7 @@ class RunningServer {
                   {.reply_heads = {.cors_origins = config.server.cors_origins},
                    .body_memory = static_cast<std::size_t>(config.server.body_memory),
                    .request_time = config.server.request_timeout,
+                   .socket_time = config.server.socket_time,
                    .public_url = config.server.public_url},
                   metrics_, process_),
         server_(runtime_, pipeline_, config.server.limits),

@@ -45,6 +45,9 @@ constexpr SettingOf<Config> server_settings[] = {
     {{"server.body_time", Form::duration, "Longest time without a single byte of an announced body.", waiting_time}, AT(server.limits.body_time)},
     {{"server.body_pace", Form::size, "Bytes a second: a sender that is slower on average is cut off after body_time. 0: never.", {0, gib}}, AT(server.limits.body_bytes_per_second)},
     {{"server.write_time", Form::duration, "A client that takes nothing of its reply for this time is cut off.", waiting_time}, AT(server.limits.write_time)},
+    {{"server.socket_time", Form::duration, "Longest life of a WebSocket.", waiting_time}, AT(server.socket_time)},
+    {{"server.socket_ping_interval", Form::duration, "A WebSocket's client that is silent for this time is pinged. 0: never.", {0, day}}, AT(server.limits.socket_ping_interval)},
+    {{"server.socket_pong_time", Form::duration, "A pinged client that stays silent for this time is cut off.", waiting_time}, AT(server.limits.socket_pong_time)},
     {{"server.drain_deadline", Form::duration, "Time for running requests to finish after SIGTERM or SIGINT.", {0, day}}, AT(server.drain_deadline)},
 
     {{"database.url", Form::secret, "postgresql://USER:PASSWORD@HOST:PORT/DATABASE: keep everything in PostgreSQL, which several servers may share. Empty: the SQLite file."}, AT(database.url)},
