@@ -97,7 +97,7 @@ void AuditLogs::append_in(db::Connection& connection, const Clock& clock, IdSour
         "NOTHING",
         {actor.organization, resource, event.type, now, sequence});
   }
-  // Who comes and goes changes nobody's rights, and strangers must not be able to empty the caches.
+  // Logins and logouts change nobody's rights, and strangers must not be able to empty the caches.
   const bool is_login = event.type.starts_with("login.") || event.type.starts_with("logout.");
   if (!is_login) AccessEpoch::advance_in(connection, actor.organization);
 }

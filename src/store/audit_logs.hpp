@@ -21,11 +21,11 @@
 
 namespace hearth::store {
 
-// By what the actor proved who it is.
+// How the actor proved its identity.
 enum class ActorType { session, api_key };
 
-// Who acts. From a request: api::actor_of(call). The command line acts as the owner of the machine: a session
-// of the user that it acts for, without an address.
+// The actor of a change. From a request: api::actor_of(call). The command line acts as the owner of the
+// machine: a session of the user that it acts for, without an address.
 struct Actor {
   OrganizationId organization;
   ActorType type = ActorType::api_key;

@@ -78,7 +78,7 @@ class Certificates {
   // and its projects. Returns how many activations ended.
   Task<std::size_t> deactivate_all(Actor actor);
 
-  // Of all organizations: what listeners demand.
+  // The active certificates of all organizations, for listeners.
   Task<ActiveCertificates> read_active();
 
  private:

@@ -1,4 +1,4 @@
-// Who belongs to a project.
+// The members of a project.
 //
 // Refusals: project_exists, user_exists, member_exists; project_is_active for every change in an archived
 // project, and for its list.

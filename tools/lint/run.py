@@ -24,6 +24,7 @@ LINTS = {
     "readmes": sizes.check_readmes,
     "words": words.check_words,
     "names": words.check_names,
+    "sentences": words.check_sentences,
     "locks": words.check_locks,
     "compile times": compile_times.check,
     "generated": generated.check_documents,
