@@ -22,7 +22,7 @@ struct ReplyStamp {
   Tier tier = Tier::untold;  // told: the request named a service tier, so the reply tells which one it got
 };
 
-// Of the choice that a delta belongs to.
+// The state of the choice that a delta belongs to.
 enum class ChoiceState { begins, goes_on };
 // Whether chunks have a member `usage`: null until the last one.
 enum class UsageMember { absent, null };

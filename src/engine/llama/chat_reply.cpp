@@ -24,7 +24,7 @@ const json::array* probabilities_of(const json::object& choice) {
   return logprobs ? json::find_array(*logprobs, field::content) : nullptr;
 }
 
-// Of the calls of a whole message; with the older functions there is only one.
+// Reads the calls of a whole message; with the older functions there is only one.
 void read_whole_calls(const ChatPlan& plan, const json::array& calls, CallIds& ids, Delta& out) {
   const bool only_one = plan.style == CallStyle::functions || plan.calls == Calls::one;
   for (const json::value& item : calls) {

@@ -20,7 +20,7 @@ namespace hearth::engine::llama {
 // How many alternatives the client asked for; nullopt: no log probabilities at all.
 using TopCount = std::optional<std::int64_t>;
 
-// Of chat completions, from the server's list (nullptr: none).
+// The log probabilities of a chat completion, from the server's list (nullptr: none).
 std::vector<TokenLogprob> read_chat_logprobs(const json::array* probabilities, std::int64_t top);
 
 // Collects those of text completions. Offsets count characters of the choice's text, over all chunks of a

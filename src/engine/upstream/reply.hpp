@@ -42,7 +42,7 @@ json::object read_embeddings(json::value answer, const json::object& request);
 // Shortens vectors that are longer than `dimensions`: the upstream took no notice of it. Shorter ones cannot
 // be used. `reply` is what read_embeddings() gave.
 void fit_dimensions(json::object& reply, const json::object& request);
-// Of an embedding's reply.
+// Whether an embedding's reply says what was used.
 bool has_usage(const json::object& reply);
 
 bool wants_logprobs(const json::object& request, Asked asked);
