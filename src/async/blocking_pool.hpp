@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
 #include <type_traits>
 #include <utility>
-
-#include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include "async/callback.hpp"
 
@@ -16,15 +16,16 @@ namespace hearth::async {
 // runs on a thread of the pool.
 class BlockingPool {
  public:
-  explicit BlockingPool(std::size_t threads) : pool_(threads) {}
-  ~BlockingPool() { pool_.join(); }
+  explicit BlockingPool(std::size_t threads);
+  // Waits for what has been started.
+  ~BlockingPool();
 
   // `work()`'s result, or what it threw, in the awaiting coroutine. Cannot be cancelled once started.
   template <class Work>
   auto run(Work work) -> Task<std::invoke_result_t<Work&>> {
     using Result = std::invoke_result_t<Work&>;
     co_return co_await await_callback<Result>([this, work = std::move(work)](Resolver<Result> done) mutable {
-      boost::asio::post(pool_, [work = std::move(work), done = std::move(done)]() mutable {
+      post([work = std::move(work), done = std::move(done)]() mutable {
         try {
           if constexpr (std::is_void_v<Result>) {
             work();
@@ -40,13 +41,11 @@ class BlockingPool {
   }
 
   // `work()`, which throws nothing, with nobody waiting for it: what destructors have to leave behind.
-  template <class Work>
-  void post(Work work) {
-    boost::asio::post(pool_, std::move(work));
-  }
+  void post(std::move_only_function<void()> work);
 
  private:
-  boost::asio::thread_pool pool_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace hearth::async
