@@ -282,9 +282,10 @@ class History {
     try {
       write([&](db::Connection& c) {
         process.queue.save_in(c, lease_of(held->job), json::value(next), {next, 0, ""});
+        check_holder(c, process, lease_of(held->job));
       });
       held->job.cursor = json::value(next);
-      facts_[id].saved = next;
+      facts_[id].saved = std::max(facts_[id].saved, next);
     } catch (const LeaseLost&) {
       std::erase_if(process.held, [&](const Held& each) { return each.job.id == id; });
     } catch (const CancelRequested&) {
@@ -309,23 +310,8 @@ class History {
     const Lease lease = lease_of(held.job);
     try {
       write([&](db::Connection& c) {
-        if (held.job.cancel_requested && held.wish != Wish::release) {
-          process.queue.end_cancelled_in(c, lease);
-          return note_end(c, lease.job, JobState::cancelled);
-        }
-        switch (held.wish) {
-          case Wish::fail:
-            process.queue.fail_in(c, lease, "broken");
-            return note_end(c, lease.job, JobState::failed);
-          case Wish::retry:
-            return process.queue.retry_in(c, lease, "try again", 1s);
-          case Wish::release:
-            return process.queue.release_in(c, lease);
-          default:
-            process.queue.succeed_in(c, lease);
-            c.execute("INSERT INTO effects (job) VALUES ($1)", {lease.job});
-            return note_end(c, lease.job, JobState::succeeded);
-        }
+        end_in(c, process, held);
+        check_holder(c, process, lease);
       });
     } catch (const LeaseLost&) {  // or it was this process's own write whose answer was lost
     } catch (const CancelRequested&) {
@@ -333,6 +319,31 @@ class History {
       return;
     }
     std::erase_if(process.held, [&](const Held& each) { return each.job.id == lease.job; });
+  }
+  static void end_in(db::Connection& c, Process& process, const Held& held) {
+    const Lease lease = lease_of(held.job);
+    if (held.job.cancel_requested && held.wish != Wish::release) {
+      process.queue.end_cancelled_in(c, lease);
+      return note_end(c, lease.job, JobState::cancelled);
+    }
+    switch (held.wish) {
+      case Wish::fail:
+        process.queue.fail_in(c, lease, "broken");
+        return note_end(c, lease.job, JobState::failed);
+      case Wish::retry:
+        return process.queue.retry_in(c, lease, "try again", 1s);
+      case Wish::release:
+        return process.queue.release_in(c, lease);
+      default:
+        process.queue.succeed_in(c, lease);
+        c.execute("INSERT INTO effects (job) VALUES ($1)", {lease.job});
+        return note_end(c, lease.job, JobState::succeeded);
+    }
+  }
+  // What has just been changed was changed by the last who claimed it.
+  static void check_holder(db::Connection& c, Process& process, const Lease& lease) {
+    EXPECT_EQ(process.queue.find_in(c, lease.job)->lease, lease.number)
+        << lease.job.str() << " is changed by who had lost it";
   }
   static void note_end(db::Connection& c, const JobId& job, JobState state) {
     c.execute("INSERT INTO endings (job, state) VALUES ($1, $2)", {job, state_name(state)});
