@@ -214,8 +214,7 @@ TEST(Pipeline, ARequestAsksOnceForTheAccessEpochAndTheCatalogue) {
     co_await ask();
     looks = 0;
     // It goes all the way: nobody is at the model's address.
-    EXPECT_THAT(co_await ask(),
-                AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("x-ratelimit-remaining-requests: ")));
+    EXPECT_THAT(co_await ask(), StartsWith("HTTP/1.1 503 "));
     EXPECT_EQ(looks, 2) << "one for the epoch, one for the catalogue";
     looks = 0;
     EXPECT_THAT(co_await api.ask(server, "GET /v1/chat/completions", ""), StartsWith("HTTP/1.1 200 "));
