@@ -45,7 +45,7 @@ class Replica:
 
 
 def writes_per_second(url, organizations, seconds):
-    """Of all replicas together, one for each of the organizations."""
+    """The writes of all replicas together, one for each of the organizations."""
     with contextlib.ExitStack() as stack:
         replicas = [stack.enter_context(Replica(url, organization)) for organization in organizations]
         for replica in replicas:

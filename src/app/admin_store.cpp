@@ -19,8 +19,7 @@ constexpr std::string_view nobody_yet =
 AdminStore::AdminStore(const Config& config) {
   if (!database_exists(config)) throw std::runtime_error(std::string(nobody_yet));
   database_ = open_database(config);
-  epoch_ = std::make_unique<store::AccessEpoch>(*database_);
-  keys_ = std::make_unique<store::Keys>(*database_, *epoch_, clock_, ids_);
+  keys_ = std::make_unique<store::Keys>(*database_, clock_, ids_);
   administration_ = std::make_unique<store::Administration>(*database_, *keys_, clock_, ids_);
   const auto found = wait(store::Organizations(*database_).find_first());
   if (!found) throw std::runtime_error(std::string(nobody_yet));

@@ -54,7 +54,6 @@ class AdminStore {
   IdSource ids_{clock_};
   async::Runtime runtime_{1};
   std::unique_ptr<db::Database> database_;
-  std::unique_ptr<store::AccessEpoch> epoch_;
   std::unique_ptr<store::Keys> keys_;
   std::unique_ptr<store::Administration> administration_;
   OrganizationId organization_;

@@ -62,7 +62,7 @@ struct Reply {
   std::variant<json::value, BytesBody, EventProducer, StoredBytes, LiveBytes, Conversation> body;
 
   static Reply of(json::value body) { return {.body = std::move(body)}; }
-  // Of an operation that is a socket.
+  // Only an operation that is a socket may answer so.
   static Reply talk(Conversation conversation) { return {.body = std::move(conversation)}; }
   static Reply stream(EventProducer producer) { return {.body = std::move(producer)}; }
   static Reply stored(StoredBytes bytes) { return {.body = std::move(bytes)}; }

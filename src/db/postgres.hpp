@@ -19,6 +19,9 @@ struct PostgresOptions {
   std::chrono::milliseconds connect_timeout{5'000};  // whole seconds; unless the URL says
   std::chrono::milliseconds answer_timeout{
       60'000};  // for one statement; a script may take as long as it likes
+  // Between two statements of a transaction. A server that stands still for longer loses its transaction, and
+  // with it the locks for which the others wait.
+  std::chrono::milliseconds pause_timeout{20'000};
 };
 
 // Whether `text` selects this driver.

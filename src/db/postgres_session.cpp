@@ -132,7 +132,7 @@ std::string PostgresSession::set_up() const {
       "SET bytea_output = 'hex'; SET default_transaction_read_only = {}; SET lock_timeout = {}; SET "
       "idle_in_transaction_session_timeout = {}",
       access_ == Access::read ? "on" : "off", shared_->options().lock_timeout.count(),
-      shared_->options().answer_timeout.count());
+      shared_->options().pause_timeout.count());
 }
 
 SteadyClock::time_point PostgresSession::deadline() const {

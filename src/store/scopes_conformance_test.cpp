@@ -65,7 +65,7 @@ class Caller {
         co_return;
       case 3: {
         const auto account = co_await server_.accounts.create(actor_, own.project, id);
-        co_await server_.keys.find_by_secret(account.key.secret);
+        co_await server_.find_key(account.key.secret);
         co_await server_.keys.flush_uses();
         co_return co_await server_.accounts.remove(actor_, own.project, account.account.id);
       }

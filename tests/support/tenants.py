@@ -121,7 +121,7 @@ def add_user(server, email, role="reader", name="Somebody"):
         database.execute("INSERT INTO users (id, organization_id, email, email_key, name, role, added_at, sequence) "
                          "VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM users))",
                          (user, organization, email, email.lower(), name, role, int(time.time())))
-        database.execute("UPDATE epochs SET value = value + 1")
+        database.execute("UPDATE access_epochs SET value = value + 1")
     return user
 
 
@@ -134,7 +134,7 @@ def add_user_key(server, user, project=None, name="A user's key"):
                          "VALUES (?, ?, ?, ?, ?, ?, 'sk-...', 'user', ?, ?)",
                          (key, server.keys["organization_id"], project, kind, name, hashlib.sha256(secret.encode()).hexdigest(), user,
                           int(time.time())))
-        database.execute("UPDATE epochs SET value = value + 1")
+        database.execute("UPDATE access_epochs SET value = value + 1")
     return secret, key
 
 
@@ -177,7 +177,7 @@ def add_organization(server):
             insert(table, scope=series, bucket=bucket, series=series, requests=7, input_tokens=7, input_cached_tokens=0, output_tokens=7,
                    input_audio_tokens=0, output_audio_tokens=0, images=0, characters=0, seconds=0, sessions=0)
         insert("cost_days", bucket=day, project_id=project, line_item="up, input", amount=10**9, **mine)
-        database.execute("UPDATE epochs SET value = value + 1")
+        database.execute("UPDATE access_epochs SET value = value + 1")
     return made
 
 

@@ -223,7 +223,7 @@ class Budgets(unittest.TestCase):
             for amount, status in ((10**12, 200), (0, 429), (None, 200)):
                 tenants.change_all(server, [
                     ("INSERT INTO project_budgets VALUES (?, ?, ?, 1) ON CONFLICT (project_id) DO UPDATE SET amount = excluded.amount",
-                     (server.keys["project_id"], server.keys["organization_id"], amount)), ("UPDATE epochs SET value = value + 1", ())])
+                     (server.keys["project_id"], server.keys["organization_id"], amount)), ("UPDATE access_epochs SET value = value + 1", ())])
                 within = 1.0 if server.database_url else 0          # there, a notice tells of it
                 eventually(lambda: ask().status == status, within, f"{status} with a budget of {amount}")
 
