@@ -36,7 +36,7 @@ def run_validator(effort):
 
 
 def run_store(effort):
-    with PostgresServer() as server:
+    with PostgresServer(fsync="on") as server:
         return [_printed("Store: durable creates of stored completions",
                          [PROGRAMS / "store_bench", effort.choose("3", "1", "0.02"), effort.choose("3", "3", "1")],
                          os.environ | {"HEARTH_POSTGRES": server.url})]

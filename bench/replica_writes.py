@@ -56,7 +56,7 @@ def writes_per_second(url, organizations, seconds):
 def run(effort):
     rounds, seconds = effort.choose((5, 4), (3, 2), (1, 0.3))
     measured = {name: [] for name in SIDES}
-    with PostgresServer() as server, TcpGate(("127.0.0.1", server.port), delay=ONE_WAY) as gate:
+    with PostgresServer(fsync="on") as server, TcpGate(("127.0.0.1", server.port), delay=ONE_WAY) as gate:
         url = on_database(server.url, Database(server.url).name, gate.address[1])
         for _ in range(rounds):
             for name, organizations in SIDES.items():

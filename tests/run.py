@@ -30,7 +30,7 @@ sys.path.insert(0, str(TESTS))
 from support import paths, postgres  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
-UNIT_LIMIT, TSAN_LIMIT, SUITE_LIMIT, CASES_LIMIT, BENCH_LIMIT, FUZZ_GRACE = 180, 600, 600, 900, 240, 120      # seconds
+UNIT_LIMIT, TSAN_LIMIT, SUITE_LIMIT, CASES_LIMIT, BENCH_LIMIT, FUZZ_GRACE = 400, 600, 600, 900, 240, 120      # seconds
 FUZZ_SECONDS, FUZZ_SECONDS_ALONE = 10, 60                                  # beside other suites; where nothing else was asked for
 MINIMISE_SECONDS = 30
 TSAN_ALWAYS = ("async", "db", "net")                                       # as in ./dev; the others by `./dev test tsan`

@@ -45,7 +45,10 @@ def _free_port():
 
 
 class PostgresServer:
-    def __init__(self):
+    """`fsync`: tests do without it, since no machine loses its power in them and databases are made by the hundred; benches do not."""
+
+    def __init__(self, fsync="off"):
+        self.fsync = fsync
         self.bin = programs()
         if self.bin is None:
             raise FileNotFoundError("PostgreSQL is not installed (./dev setup installs it)")
@@ -75,7 +78,7 @@ class PostgresServer:
     def start(self):
         assert self.process is None, "it runs already"
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.folder, "shared_buffers": "32MB",
-                    "max_connections": 200, "max_wal_size": "256MB", "logging_collector": "off"}
+                    "max_connections": 200, "max_wal_size": "256MB", "logging_collector": "off", "fsync": self.fsync}
         command = [self.bin / "postgres", "-D", self.folder / "data"]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]

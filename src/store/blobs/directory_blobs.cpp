@@ -113,9 +113,13 @@ class DirectoryBlobs::File {
 class DirectoryBlobs::Draft {
  public:
   Draft(DirectoryBlobs& store, BlobId id)
-      : store_(store), path_(store.draft_path_of(id)), file_(store.calls_, id, open(store.calls_, path_)) {}
+      : store_(store),
+        calls_(store.calls_),
+        path_(store.draft_path_of(id)),
+        file_(calls_, id, open(calls_, path_)) {}
+  // The pool may run it when the store is gone already.
   ~Draft() {
-    if (!path_.empty()) store_.calls_.remove(path_);
+    if (!path_.empty()) calls_.remove(path_);
   }
   Draft(const Draft&) = delete;
 
@@ -137,11 +141,10 @@ class DirectoryBlobs::Draft {
   }
 
   void commit() {
-    FileCalls& calls = store_.calls_;
-    if (calls.sync(file_.descriptor()) != 0) fail("synchronise", path_, errno);
+    if (calls_.sync(file_.descriptor()) != 0) fail("synchronise", path_, errno);
     const std::string folder = store_.prepare_folder(file_.id());
     const std::string final_path = store_.path_of(file_.id());
-    if (calls.rename(path_, final_path) != 0) fail("rename", path_, errno);
+    if (calls_.rename(path_, final_path) != 0) fail("rename", path_, errno);
     path_ = final_path;  // what is removed unless the next step succeeds
     store_.sync_folder(folder);
     path_.clear();
@@ -156,7 +159,7 @@ class DirectoryBlobs::Draft {
 
   void write(std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t written = store_.calls_.write(file_.descriptor(), bytes.data(), bytes.size());
+      const ssize_t written = calls_.write(file_.descriptor(), bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) fail("write", path_, written < 0 ? errno : EIO);
       bytes.remove_prefix(static_cast<std::size_t>(written));
@@ -164,6 +167,7 @@ class DirectoryBlobs::Draft {
   }
 
   DirectoryBlobs& store_;
+  FileCalls& calls_;
   std::string path_;  // of the file while it is to be removed
   File file_;
   text::Sha256 digest_;

@@ -22,7 +22,7 @@ namespace hearth::store {
 class DirectoryBlobs final : public BlobStore {
  public:
   // Makes the directory, private, when it is absent. Blocking; throws std::runtime_error with a message for
-  // the operator. `blocking` outlives it, and so does whatever else it is given.
+  // the operator. `blocking` and `ids` outlive it, and `calls` outlives `blocking`.
   DirectoryBlobs(std::filesystem::path root, async::BlockingPool& blocking, IdSource& ids,
                  FileCalls& calls = FileCalls::system());
 
