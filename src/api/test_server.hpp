@@ -86,6 +86,7 @@ struct TestServices {
   }
 
   std::filesystem::path blob_folder() const { return blob_directory.path() / "blobs"; }
+  async::Runtime& runtime() { return runtime_; }
 
  private:
   std::unique_ptr<db::Database> open() const {
@@ -171,7 +172,8 @@ class TestApi {
 
   // Every wait of it ends; `body` outlives its run.
   void run(const Body& body, net::ServerLimits limits = {}) {
-    net::testing::TestServer::run(
+    net::testing::TestServer::run_on(
+        services_.runtime(),
         [this](const net::RequestHead& head, net::BodyReader& reader, net::ResponseWriter& response) {
           return pipeline_.handle(head, reader, response);
         },

@@ -122,6 +122,11 @@ class TestServer {
   static void run(Handle handle, Body body, ServerLimits limits = {}, std::size_t loops = 1,
                   std::vector<ListenAddress> addresses = {{"127.0.0.1:0", std::nullopt}},
                   ClientTrustSource* client_trust = nullptr);
+  // The same on a runtime of the caller's: what answers on it from other threads, such as a database, must
+  // not outlive it.
+  static void run_on(async::Runtime& runtime, Handle handle, Body body, ServerLimits limits = {},
+                     const std::vector<ListenAddress>& addresses = {{"127.0.0.1:0", std::nullopt}},
+                     ClientTrustSource* client_trust = nullptr);
 
   HttpServer& server() { return server_; }
   const std::string& address(std::size_t index = 0) const { return bound_[index]; }
@@ -162,6 +167,11 @@ inline Task<std::unique_ptr<RawClient>> RawClient::connect(std::string address) 
 inline void TestServer::run(Handle handle, Body body, ServerLimits limits, std::size_t loops,
                             std::vector<ListenAddress> addresses, ClientTrustSource* client_trust) {
   async::Runtime runtime(loops);
+  run_on(runtime, std::move(handle), std::move(body), limits, addresses, client_trust);
+}
+
+inline void TestServer::run_on(async::Runtime& runtime, Handle handle, Body body, ServerLimits limits,
+                               const std::vector<ListenAddress>& addresses, ClientTrustSource* client_trust) {
   LambdaHandler handler(std::move(handle));
   TestServer test(runtime, handler, limits);
   if (client_trust) test.server_.demand_certificates(*client_trust);
