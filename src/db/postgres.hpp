@@ -20,8 +20,8 @@ struct PostgresOptions {
   std::chrono::milliseconds answer_timeout{
       60'000};  // for one statement; a script may take as long as it likes
   // Between two statements of a transaction. A server that stands still for longer loses its transaction, and
-  // with it the locks for which the others wait.
-  std::chrono::milliseconds pause_timeout{20'000};
+  // with it the locks; shorter than lock_timeout, so that those who wait for them get them.
+  std::chrono::milliseconds pause_timeout{8'000};
 };
 
 // Whether `text` selects this driver.
